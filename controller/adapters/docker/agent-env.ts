@@ -1,0 +1,39 @@
+import type { WorkspaceUrls } from '../../../shared/model/urls.js';
+import type { ServiceRequest } from '../../ports/cluster.js';
+
+/** Where the gateway listens inside each workspace's network. */
+export const GATEWAY_ALIAS = 'berth-gateway';
+
+export interface S3Settings {
+  /** Empty: the bundled server, reached through the gateway. */
+  endpoint: string;
+  region: string;
+  createBuckets: boolean;
+  accessKeyId: string;
+  secretAccessKey: string;
+}
+
+/** The environment of a workspace's agent (R4.1, R9.4). */
+export function agentEnv(
+  request: ServiceRequest,
+  settings: { s3: S3Settings; syncIntervalSeconds: number; stopGraceSeconds: number; urls: WorkspaceUrls },
+  token: string,
+): Record<string, string> {
+  const { s3 } = settings;
+  return {
+    BERTH_WORKSPACE_ID: request.workspaceId,
+    BERTH_RUN_ID: request.runId,
+    BERTH_BUCKET: request.bucket,
+    BERTH_PREFIX: request.prefix,
+    BERTH_S3_CREATE_BUCKET: String(s3.createBuckets),
+    BERTH_SYNC_INTERVAL: String(settings.syncIntervalSeconds),
+    BERTH_STOP_GRACE: String(settings.stopGraceSeconds),
+    BERTH_URLS: JSON.stringify(settings.urls),
+    BERTH_API_URL: `http://${GATEWAY_ALIAS}:7070`,
+    BERTH_AGENT_TOKEN: token,
+    AWS_ACCESS_KEY_ID: s3.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: s3.secretAccessKey,
+    AWS_REGION: s3.region,
+    AWS_ENDPOINT_URL_S3: s3.endpoint === '' ? `http://${GATEWAY_ALIAS}:9000` : s3.endpoint,
+  };
+}

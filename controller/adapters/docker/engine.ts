@@ -1,0 +1,38 @@
+import Docker from 'dockerode';
+
+/** Longer than any call that Berth makes takes; an engine that hangs must not hang the controller. */
+const CALL_TIMEOUT_MS = 30_000;
+
+/**
+ * Connects to the engine named by `DOCKER_HOST`, by default the local socket. Paths carry no API version:
+ * the engine answers in its own, and Berth uses only what every engine since 20.10 (API 1.41) knows.
+ */
+export function connectEngine(): Docker {
+  return process.env['DOCKER_HOST'] === undefined
+    ? new Docker({ socketPath: '/var/run/docker.sock', timeout: CALL_TIMEOUT_MS })
+    : new Docker({ timeout: CALL_TIMEOUT_MS });
+}
+
+/** HTTP status of an engine's refusal; undefined when it did not answer at all. */
+export function statusOf(error: unknown): number | undefined {
+  const status = (error as { statusCode?: unknown } | null)?.statusCode;
+  return typeof status === 'number' ? status : undefined;
+}
+
+/** The engine's own words, without the client's frame around them. */
+export function engineMessage(error: unknown): string {
+  const json = (error as { json?: { message?: unknown } } | null)?.json;
+  if (typeof json?.message === 'string') return json.message;
+  return error instanceof Error ? error.message : String(error);
+}
+
+export const isNotFound = (error: unknown) => statusOf(error) === 404;
+
+/** Runs a removal for which "not there" is as good as "gone". */
+export async function goneIsFine(removal: Promise<unknown>): Promise<void> {
+  try {
+    await removal;
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
+}

@@ -1,0 +1,29 @@
+import type Docker from 'dockerode';
+import type { Gateway } from '../../ports/gateway.js';
+import { GATEWAY_ALIAS } from './agent-env.js';
+import { engineMessage, isNotFound, statusOf } from './engine.js';
+
+/** Attaches Traefik's container to workspaces' networks, under a name that agents know. */
+export class DockerGateway implements Gateway {
+  constructor(private readonly docker: Docker) {}
+
+  async attach(networkId: string, containerId: string): Promise<void> {
+    try {
+      await this.docker
+        .getNetwork(networkId)
+        .connect({ Container: containerId, EndpointConfig: { Aliases: [GATEWAY_ALIAS] } });
+    } catch (error) {
+      if (statusOf(error) === 403 && /already exists/.test(engineMessage(error))) return;
+      throw error;
+    }
+  }
+
+  async detach(networkId: string, containerId: string): Promise<void> {
+    try {
+      await this.docker.getNetwork(networkId).disconnect({ Container: containerId, Force: true });
+    } catch (error) {
+      if (isNotFound(error) || /is not connected/.test(engineMessage(error))) return;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,33 @@
+import { hostOf, SERVICES, type ServiceName } from '../../../shared/model/urls.js';
+
+/** Ports inside a workspace's container (docs/architecture.md). */
+const CONTAINER_PORTS: Record<ServiceName, number> = { vnc: 6080, code: 8080, web: 3080 };
+
+/** The response header by which the prober knows that this workspace's router answered. */
+export const PROOF_HEADER = 'X-Berth-Workspace';
+
+/**
+ * Traefik's labels of one workspace (R2, R3.5). They are labels of the service, not of its tasks: changing
+ * them restarts nothing.
+ */
+export function routeLabels(id: string, domain: string, networkName: string): Record<string, string> {
+  const proof = `${id}-proof`;
+  const labels: Record<string, string> = {
+    'traefik.enable': 'true',
+    // Without it Traefik takes an address of any network, reachable or not.
+    'traefik.swarm.network': networkName,
+    [`traefik.http.middlewares.${proof}.headers.customresponseheaders.${PROOF_HEADER}`]: id,
+  };
+  for (const service of SERVICES) {
+    const name = `${id}-${service}`;
+    const router = `traefik.http.routers.${name}`;
+    labels[`${router}.rule`] = `Host(\`${hostOf(id, service, domain)}\`)`;
+    labels[`${router}.entrypoints`] = 'websecure';
+    labels[`${router}.tls`] = 'true';
+    labels[`${router}.service`] = name;
+    labels[`${router}.middlewares`] = proof;
+    // Swarm tells no ports; Traefik needs each named.
+    labels[`traefik.http.services.${name}.loadbalancer.server.port`] = String(CONTAINER_PORTS[service]);
+  }
+  return labels;
+}

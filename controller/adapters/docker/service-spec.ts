@@ -1,0 +1,87 @@
+import type { CreateServiceOptions } from 'dockerode';
+import type { ServiceRequest } from '../../ports/cluster.js';
+import { LABELS } from '../../names.js';
+import { routeLabels } from './routes.js';
+
+const NANO = 1e9;
+const MIB = 1024 ** 2;
+/** What an idle IDE really uses (measured: 110 MB); Swarm places by reservations, not by limits. */
+const RESERVED_MEMORY = 256 * MIB;
+/** A used IDE had 91 processes; a fork bomb has more. */
+const PIDS_LIMIT = 4096;
+const SHARED_MEMORY = 256 * MIB;
+/** Swarm's own restarts (R3.4); afterwards the workspace is `Crashed`. */
+const RESTART_ATTEMPTS = 3;
+
+/** What the agent needs to serve two users, root and `dev`, from one container; its children get none of it. */
+const AGENT_CAPABILITIES = ['SETUID', 'SETGID', 'KILL', 'CHOWN', 'FOWNER', 'DAC_OVERRIDE'];
+
+export interface ServiceSpecInput {
+  request: ServiceRequest;
+  name: string;
+  stack: string;
+  domain: string;
+  /** An image id or digest: a tag would be looked up at its registry before each task. */
+  imageReference: string;
+  env: Record<string, string>;
+  stopGraceSeconds: number;
+}
+
+/** The Swarm service of one workspace, as data. */
+export function serviceSpec(input: ServiceSpecInput): CreateServiceOptions {
+  const { request, name, stack, domain } = input;
+  const owner = { [LABELS.stack]: stack, [LABELS.workspace]: request.workspaceId };
+  const spec = {
+    Name: name,
+    Labels: {
+      ...owner,
+      [LABELS.run]: request.runId,
+      [LABELS.generation]: request.generation,
+      [LABELS.image]: request.image,
+      [LABELS.bucket]: request.bucket,
+      ...routeLabels(request.workspaceId, domain, request.networkName),
+    },
+    TaskTemplate: {
+      ContainerSpec: {
+        Image: input.imageReference,
+        Hostname: request.workspaceId,
+        Labels: owner,
+        Env: Object.entries(input.env).map(([key, value]) => `${key}=${value}`),
+        Mounts: [
+          volumeMount(request.volumes.workspace, '/workspace', owner),
+          volumeMount(request.volumes.home, '/home', owner),
+          // Browsers in the desktop need more than the default of 64 MiB.
+          { Type: 'tmpfs', Target: '/dev/shm', TmpfsOptions: { SizeBytes: SHARED_MEMORY, Mode: 0o1777 } },
+        ],
+        StopGracePeriod: input.stopGraceSeconds * NANO,
+        // An image's health check would delay the start by an interval and let Swarm kill by itself.
+        HealthCheck: { Test: ['NONE'] },
+        // The image brings its own init.
+        Init: false,
+        CapabilityDrop: ['ALL'],
+        CapabilityAdd: AGENT_CAPABILITIES.map((capability) => `CAP_${capability}`),
+      },
+      Resources: {
+        Limits: {
+          NanoCPUs: Math.round(request.resources.cpus * NANO),
+          MemoryBytes: request.resources.memoryBytes,
+          Pids: PIDS_LIMIT,
+        },
+        Reservations: { MemoryBytes: Math.min(RESERVED_MEMORY, request.resources.memoryBytes) },
+      },
+      RestartPolicy: { Condition: 'on-failure', Delay: 1 * NANO, MaxAttempts: RESTART_ATTEMPTS },
+      Networks: [{ Target: request.networkId }],
+      LogDriver: { Name: 'json-file', Options: { 'max-size': '10m', 'max-file': '3' } },
+    },
+    Mode: { Replicated: { Replicas: 1 } },
+    UpdateConfig: { Parallelism: 1, Order: 'stop-first' },
+    // IPVS is not everywhere; with one task its address does as well as a virtual one.
+    EndpointSpec: { Mode: 'dnsrr' },
+  };
+  // dockerode's types know neither capabilities nor the limit of processes (API 1.41).
+  return spec as unknown as CreateServiceOptions;
+}
+
+function volumeMount(name: string, target: string, labels: Record<string, string>) {
+  return { Type: 'volume' as const, Source: name, Target: target, VolumeOptions: { Labels: labels } };
+}

@@ -1,0 +1,147 @@
+import type Docker from 'dockerode';
+import { TerminalError } from '../../../shared/errors.js';
+import { LABELS, type Names } from '../../names.js';
+import type { Cluster, ClusterView, NetworkRequest, ServiceRequest } from '../../ports/cluster.js';
+import { StillInUseError } from '../../ports/errors.js';
+import { engineMessage, goneIsFine, isNotFound, statusOf } from './engine.js';
+import { watchEvents } from './events.js';
+import { serviceSpec } from './service-spec.js';
+import { freeSubnet } from './subnets.js';
+import { sweep, type RawSweep } from './sweep.js';
+
+export interface SwarmClusterSettings {
+  names: Names;
+  domain: string;
+  addressPool: string;
+  /** Tag of an image that is named without one. */
+  imageTag: string;
+  stopGraceSeconds: number;
+  /** The environment of the agent that will run. */
+  envOf: (request: ServiceRequest) => Promise<Record<string, string>>;
+  /** Handed the engine's own answers after each sweep. */
+  onSweep: (raw: RawSweep) => void;
+}
+
+/** Workspaces as Swarm services, each on an overlay network of its own. */
+export class SwarmCluster implements Cluster {
+  /** Networks are made one after the other: two must not choose the same addresses. */
+  private networks: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly docker: Docker,
+    private readonly settings: SwarmClusterSettings,
+  ) {}
+
+  async observe(): Promise<ClusterView> {
+    const { view, raw } = await sweep(this.docker, this.settings.names.stack);
+    this.settings.onSweep(raw);
+    return view;
+  }
+
+  createNetwork(request: NetworkRequest): Promise<void> {
+    const create = () => this.createNetworkNow(request);
+    const created = this.networks.then(create, create);
+    this.networks = created.catch(() => undefined);
+    return created;
+  }
+
+  private async createNetworkNow({ workspaceId }: NetworkRequest): Promise<void> {
+    const { names, addressPool } = this.settings;
+    const present = await this.docker.listNetworks();
+    const used = present.flatMap((network) => network.IPAM?.Config?.flatMap((entry) => entry.Subnet ?? []) ?? []);
+    const name = names.network(workspaceId);
+    try {
+      await this.docker.createNetwork({
+        Name: name,
+        Driver: 'overlay',
+        // The gateway's container joins it by hand.
+        Attachable: true,
+        Labels: { [LABELS.stack]: names.stack, [LABELS.workspace]: workspaceId },
+        IPAM: { Driver: 'default', Config: [{ Subnet: freeSubnet(addressPool, used.filter(isIpv4)) }] },
+      });
+    } catch (error) {
+      const existing = present.find((network) => network.Name === name);
+      if (statusOf(error) !== 409 || existing?.Labels?.[LABELS.workspace] !== workspaceId) throw error;
+    }
+  }
+
+  async createService(request: ServiceRequest): Promise<void> {
+    const { names, domain, stopGraceSeconds, envOf } = this.settings;
+    const name = names.service(request.workspaceId);
+    const [imageReference, env] = await Promise.all([this.resolveImage(request.image), envOf(request)]);
+    const spec = serviceSpec({ request, name, stack: names.stack, domain, imageReference, env, stopGraceSeconds });
+    try {
+      await this.docker.createService(spec);
+    } catch (error) {
+      if (statusOf(error) === 409 && (await this.isOurs(name, request.workspaceId))) return;
+      // 400 is the engine's word for a specification that it will never accept.
+      if (statusOf(error) === 400) throw new TerminalError(engineMessage(error), { cause: error });
+      throw error;
+    }
+  }
+
+  async scaleToZero(serviceId: string): Promise<void> {
+    const service = this.docker.getService(serviceId);
+    // Somebody may change it between the two calls: "update out of sequence" is read and tried again.
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const { Version, Spec } = (await service.inspect()) as { Version: { Index: number }; Spec: object };
+        await service.update({ ...Spec, version: Version.Index, Mode: { Replicated: { Replicas: 0 } } });
+        return;
+      } catch (error) {
+        if (isNotFound(error)) return;
+        if (attempt === 3 || !engineMessage(error).includes('out of sequence')) throw error;
+      }
+    }
+  }
+
+  removeService(serviceId: string): Promise<void> {
+    return goneIsFine(this.docker.getService(serviceId).remove());
+  }
+
+  async removeNetwork(networkId: string): Promise<void> {
+    try {
+      await goneIsFine(this.docker.getNetwork(networkId).remove());
+    } catch (error) {
+      // The engine refuses with various codes while a container or task still holds it.
+      if (/active endpoints|in use/.test(engineMessage(error))) throw new StillInUseError(`network ${networkId}`);
+      throw error;
+    }
+  }
+
+  async removeVolume(name: string): Promise<void> {
+    try {
+      await goneIsFine(this.docker.getVolume(name).remove());
+    } catch (error) {
+      if (statusOf(error) === 409) throw new StillInUseError(`volume ${name}`);
+      throw error;
+    }
+  }
+
+  watch(hint: () => void, signal: AbortSignal): void {
+    watchEvents(this.docker, hint, signal);
+  }
+
+  async version(): Promise<string> {
+    return (await this.docker.version()).Version;
+  }
+
+  private async isOurs(name: string, workspaceId: string): Promise<boolean> {
+    const { Spec } = (await this.docker.getService(name).inspect()) as { Spec: { Labels?: Record<string, string> } };
+    return Spec.Labels?.[LABELS.workspace] === workspaceId;
+  }
+
+  /** A reference that needs no registry: the digest of a pulled image, the id of one built here. */
+  private async resolveImage(image: string): Promise<string> {
+    const named = /:[^/]+$/.test(image) ? image : `${image}:${this.settings.imageTag}`;
+    try {
+      const { Id, RepoDigests } = await this.docker.getImage(named).inspect();
+      return RepoDigests?.[0] ?? Id;
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+      throw new TerminalError(`The image ${named} is not on this machine; \`make images\` gets or builds it.`);
+    }
+  }
+}
+
+const isIpv4 = (subnet: string) => subnet.includes('.');

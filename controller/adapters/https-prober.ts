@@ -1,0 +1,84 @@
+import https from 'node:https';
+import { messageOf } from '../../shared/errors.js';
+import { hostOf, type ServiceName } from '../../shared/model/urls.js';
+import type { Prober, RouteFindings } from '../ports/prober.js';
+import { PROOF_HEADER } from './docker/routes.js';
+
+const TIMEOUT_MS = 3000;
+/** What Traefik itself answers while it has no live server behind a router. */
+const GATEWAY_ERRORS = new Set([502, 503, 504]);
+/** What each service answers when it serves; any answer of the user's own web app counts. */
+const PATHS: Record<ServiceName, string> = { vnc: '/', code: '/healthz', web: '/' };
+
+export interface HttpsProberSettings {
+  /** Where the gateway listens, `host:port`. */
+  gateway: string;
+  domain: string;
+  /** PEM of the CA that vouches for the gateway's certificate; undefined: the system's own. */
+  ca: string | undefined;
+}
+
+/** Asks as a browser would: by TLS to the gateway, with the workspace's host name and a checked certificate. */
+export class HttpsProber implements Prober {
+  private readonly agent: https.Agent;
+
+  constructor(private readonly settings: HttpsProberSettings) {
+    this.agent = new https.Agent({ keepAlive: true, maxSockets: 64, ca: settings.ca });
+  }
+
+  async probe(workspaceId: string): Promise<RouteFindings> {
+    const [vnc, code, web] = await Promise.all(
+      (['vnc', 'code', 'web'] as const).map((service) => this.ask(workspaceId, service)),
+    );
+    return { vnc: vnc ?? null, code: code ?? null, web: web ?? null };
+  }
+
+  close(): void {
+    this.agent.destroy();
+  }
+
+  private async ask(id: string, service: ServiceName): Promise<string | null> {
+    try {
+      const { status, headers } = await this.get(hostOf(id, service, this.settings.domain), PATHS[service]);
+      if (headers[PROOF_HEADER.toLowerCase()] !== id) return `no route yet, status ${status}`;
+      // The agent's own page says that the way is open, whatever it says about the user's app.
+      if (service === 'web') {
+        const passed = headers['x-berth-agent'] !== undefined || !GATEWAY_ERRORS.has(status);
+        return passed ? null : `status ${status}`;
+      }
+      return status === 200 ? null : `status ${status}`;
+    } catch (error) {
+      return messageOf(error);
+    }
+  }
+
+  private get(host: string, path: string): Promise<{ status: number; headers: Record<string, unknown> }> {
+    const [gatewayHost, gatewayPort] = splitAddress(this.settings.gateway);
+    return new Promise((resolve, reject) => {
+      const request = https.get(
+        {
+          agent: this.agent,
+          host: gatewayHost,
+          port: gatewayPort,
+          servername: host,
+          path,
+          headers: { Host: host },
+          timeout: TIMEOUT_MS,
+        },
+        (response) => {
+          response.resume();
+          response.once('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers }));
+          response.once('error', reject);
+        },
+      );
+      request.once('timeout', () => request.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)));
+      request.once('error', reject);
+    });
+  }
+}
+
+function splitAddress(address: string): [string, number] {
+  const colon = address.lastIndexOf(':');
+  return [address.slice(0, colon), Number(address.slice(colon + 1))];
+}
+

@@ -1,0 +1,24 @@
+import { generationOf } from '../../shared/model/desired.js';
+import { inForce, stopCause } from './declaration.js';
+import { planStart } from './start.js';
+import { planStop } from './stop.js';
+import type { Plan, PlanInput } from './types.js';
+
+/**
+ * Decides what to do about one workspace. Pure: the same world gives the same plan, whatever happened
+ * before; every rule of Berth's controller lives here and below (docs/state-machines.md).
+ */
+export function plan(input: PlanInput): Plan {
+  const cause = stopCause(input.declaration, input.observed);
+  const desired = inForce(input.declaration, input.observed);
+  if (cause !== null || desired === null) {
+    return planStop(input, cause ?? { reason: 'OperatorRequest', message: 'There is no declaration.' });
+  }
+  const { service } = input.world;
+  // A container cannot be changed while it runs, and one that is being stopped is never turned back:
+  // it ends in order, and the next look starts what is declared now.
+  if (service !== null && (service.generation !== generationOf(desired) || service.replicas === 0)) {
+    return planStop(input, { reason: 'UserRequest', message: 'It is stopped to start as declared now.' });
+  }
+  return planStart(input, desired);
+}

@@ -1,0 +1,70 @@
+import { generationOf, type Desired } from '../../shared/model/desired.js';
+import type { Observed } from '../../shared/model/observed.js';
+import type { PlanInput } from './types.js';
+
+/** The record before this look at the world: the last one, or the first one of a new declaration. */
+export function baseRecord(input: PlanInput, desired: Desired): Observed {
+  const { observed } = input;
+  // The same name declared anew is another workspace: nothing of the old one's history is its own.
+  if (observed !== null && observed.uid === (desired.metadata.uid ?? '')) return { ...observed, declared: desired };
+  return firstRecord(input, desired);
+}
+
+/** The first record of a workspace; of a file that was never valid, only its name is known. */
+export function firstRecord(input: PlanInput, desired: Desired | null): Observed {
+  return {
+    id: input.id,
+    uid: desired?.metadata.uid ?? '',
+    declared: desired,
+    phase: 'starting',
+    message: '',
+    conditions: [],
+    urls: input.urls,
+    observedGeneration: desired === null ? '' : generationOf(desired),
+    runId: null,
+    serviceId: null,
+    networkId: null,
+    volumes: [],
+    node: null,
+    provenRoute: null,
+    containerStarted: false,
+    unsavedBefore: false,
+    createdAt: desired?.metadata.createdAt ?? input.now.toISOString(),
+    acceptedAt: null,
+    startedAt: null,
+    stoppingAt: null,
+    stoppedAt: null,
+    shutdownReason: null,
+    finalSync: null,
+    halt: null,
+  };
+}
+
+/** The record of a run that begins now. */
+export function beginRun(base: Observed, input: PlanInput): Observed {
+  return {
+    ...base,
+    runId: input.nextRunId,
+    provenRoute: null,
+    containerStarted: false,
+    // Volumes are removed once their files are proven to be in the bucket; these were not.
+    unsavedBefore: input.world.volumes.length > 0,
+    acceptedAt: input.now.toISOString(),
+    startedAt: null,
+    stoppingAt: null,
+    stoppedAt: null,
+    shutdownReason: null,
+    finalSync: null,
+    halt: null,
+  };
+}
+
+/** True when the record speaks of a start that goes on: begun for this declaration, nothing ran yet. */
+export function isStarting(record: Observed, generation: string): boolean {
+  return (
+    record.runId !== null &&
+    record.observedGeneration === generation &&
+    record.startedAt === null &&
+    record.stoppingAt === null
+  );
+}

@@ -1,0 +1,164 @@
+import { mergeConditions, type ConditionUpdate } from '../../shared/model/condition.js';
+import { generationOf, type Desired } from '../../shared/model/desired.js';
+import type { Observed, ShutdownReason } from '../../shared/model/observed.js';
+import { SERVICES } from '../../shared/model/urls.js';
+import type { TaskState } from '../ports/cluster.js';
+import { no, yes } from './conditions.js';
+import { specValid } from './declaration.js';
+import { baseRecord, beginRun, isStarting } from './record.js';
+import { judgeTasks, type TasksVerdict } from './tasks.js';
+import type { Action, Plan, PlanInput, World } from './types.js';
+
+/** Events tell of most changes at once; this catches those that got lost while something is under way. */
+const LOOK_AGAIN_MS = 500;
+/** Routes are asked for again and again until they answer. */
+const PROBE_AGAIN_MS = 30;
+
+/** The task and gateway that a proof of routes holds for, if there is one to ask through. */
+export function routeToProve(world: World): string | null {
+  const verdict = judgeTasks(world.tasks);
+  if (verdict.kind !== 'running' || !world.gateway?.attached) return null;
+  return proofKey(verdict.task, world.gateway.containerId);
+}
+
+const proofKey = (task: TaskState, gatewayId: string) => `${task.id}/${gatewayId}`;
+
+/** What brings a workspace that shall run closer to running. */
+export function planStart(input: PlanInput, desired: Desired): Plan {
+  const generation = generationOf(desired);
+  const { world, now } = input;
+  let record = baseRecord(input, desired);
+  if (world.service !== null) record = { ...record, runId: world.service.runId };
+  else if (!isStarting(record, generation)) record = beginRun(record, input);
+  record = {
+    ...record,
+    acceptedAt: record.acceptedAt ?? now.toISOString(),
+    observedGeneration: generation,
+    urls: input.urls,
+    stoppingAt: null,
+    stoppedAt: null,
+    shutdownReason: null,
+  };
+
+  const verdict = judgeTasks(world.tasks);
+  const halt = haltOf(input, record, verdict);
+  if (halt !== null) {
+    // The next look finds the halt and takes it down, with its files.
+    const halted: Observed = { ...record, halt: { generation, ...halt }, message: halt.message };
+    return { observed: halted, actions: [], requeueAfterMs: 0 };
+  }
+
+  const { route, proven } = routeProof(input, record);
+  const startedAt = record.startedAt ?? (proven ? now.toISOString() : null);
+  const conditions = startConditions(input, verdict, proven);
+  const waitingFor = conditions.find((condition) => condition.status !== 'True');
+  const observed: Observed = {
+    ...record,
+    phase: startedAt === null ? 'starting' : 'running',
+    message: waitingFor?.message ?? 'All three URLs answer.',
+    conditions: mergeConditions(record.conditions, conditions, now),
+    serviceId: world.service?.id ?? null,
+    networkId: world.network?.id ?? record.networkId,
+    volumes: world.volumes,
+    node: verdict.kind === 'running' ? verdict.task.nodeId : null,
+    provenRoute: proven ? route : null,
+    containerStarted: record.containerStarted || verdict.kind === 'running',
+    startedAt,
+  };
+  const requeueAfterMs = proven ? null : route === null ? LOOK_AGAIN_MS : PROBE_AGAIN_MS;
+  return { observed, actions: startActions(input, desired, observed), requeueAfterMs };
+}
+
+/** A proof stays good as long as neither the task nor the gateway's container was replaced. */
+function routeProof(input: PlanInput, record: Observed): { route: string | null; proven: boolean } {
+  const route = routeToProve(input.world);
+  if (route === null) return { route, proven: false };
+  const { routes } = input.world;
+  const answered = routes !== null && SERVICES.every((service) => routes[service] === null);
+  return { route, proven: answered || record.provenRoute === route };
+}
+
+function startActions({ world }: PlanInput, desired: Desired, observed: Observed): Action[] {
+  const { network, service, gateway } = world;
+  if (network === null) return [{ type: 'createNetwork' }];
+  const actions: Action[] = [];
+  if (service === null && observed.runId !== null) {
+    const { runId, observedGeneration: generation } = observed;
+    actions.push({ type: 'createService', runId, generation, desired, network });
+  }
+  // Attaching takes about as long as Swarm's start, so both begin together.
+  if (gateway !== null && !gateway.attached) {
+    actions.push({ type: 'attachGateway', networkId: network.id, containerId: gateway.containerId });
+  }
+  return actions;
+}
+
+/** Reasons to give up this start, or what ran, for as long as nobody changes the declaration. */
+function haltOf(
+  input: PlanInput,
+  record: Observed,
+  verdict: TasksVerdict,
+): { reason: ShutdownReason; message: string } | null {
+  const report = reportOfRun(input, record);
+  if (verdict.kind === 'ended') {
+    const message = report?.message ?? verdict.message;
+    return record.startedAt === null
+      ? { reason: 'StartFailed', message: `It ended before it was ready: ${message}` }
+      : { reason: 'Crashed', message: `It ended and Swarm's attempts are used up: ${message}` };
+  }
+  if (record.startedAt !== null) return null;
+  if (report?.state === 'failed') return { reason: 'StartFailed', message: report.message ?? 'The agent gave up.' };
+  const waitedMs = input.now.getTime() - Date.parse(record.acceptedAt ?? input.now.toISOString());
+  if (waitedMs < input.policy.startDeadlineMs) return null;
+  const last = report?.message ?? record.message;
+  const seconds = Math.round(input.policy.startDeadlineMs / 1000);
+  return { reason: 'StartFailed', message: `It was not running within ${seconds} s. Last: ${last}` };
+}
+
+function reportOfRun(input: PlanInput, record: Observed) {
+  return input.report !== null && input.report.runId === record.runId ? input.report : null;
+}
+
+function startConditions(input: PlanInput, verdict: TasksVerdict, proven: boolean): ConditionUpdate[] {
+  const { world, declaration } = input;
+  const { network, service, gateway } = world;
+  const report = input.report?.runId === service?.runId ? input.report : null;
+  return [
+    specValid(declaration),
+    network
+      ? yes('NetworkReady', 'Created', `Network ${network.name}.`)
+      : no('NetworkReady', 'Creating', 'Its network is being created.'),
+    service
+      ? yes('ServiceCreated', 'Created', `Service ${service.name}.`)
+      : no('ServiceCreated', 'Creating', 'Its service is being created.'),
+    verdict.kind === 'running'
+      ? yes('TaskRunning', 'Running', 'Its container runs.')
+      : no('TaskRunning', 'Waiting', waitingMessage(verdict)),
+    gateway?.attached
+      ? yes('GatewayAttached', 'Attached', 'The gateway reaches its network.')
+      : no('GatewayAttached', gateway ? 'Attaching' : 'NoGateway', gatewayMessage(gateway !== null)),
+    report?.state === 'ready' || proven
+      ? yes('FilesRestored', 'Restored', 'The files of the bucket are in place.')
+      : no('FilesRestored', 'Restoring', report?.message ?? 'The files of the bucket are being restored.'),
+    proven
+      ? yes('RoutesReady', 'Proven', 'All three URLs answered through the gateway.')
+      : no('RoutesReady', 'Waiting', routesMessage(world)),
+  ];
+}
+
+function waitingMessage(verdict: TasksVerdict): string {
+  const why = verdict.kind === 'waiting' && verdict.message !== '' ? `: ${verdict.message}` : '.';
+  return `Its container is not running yet${why}`;
+}
+
+function gatewayMessage(present: boolean): string {
+  return present
+    ? 'The gateway is being attached to its network.'
+    : 'The gateway does not run; see `docker service ps` of the gateway.';
+}
+
+function routesMessage({ routes }: World): string {
+  const open = SERVICES.filter((service) => routes !== null && routes[service] !== null);
+  if (routes === null || open.length === 0) return 'Its URLs were not asked yet.';
+  return `Not answering yet: ${open.map((service) => `${service} (${routes[service] ?? ''})`).join(', ')}.`;
+}

@@ -1,0 +1,69 @@
+import type { Desired } from '../../shared/model/desired.js';
+import type { Observed, ShutdownReason } from '../../shared/model/observed.js';
+import type { StoredReport } from '../../shared/model/report.js';
+import type { WorkspaceUrls } from '../../shared/model/urls.js';
+import type { GatewayState, NetworkState, ServiceState, TaskState } from '../ports/cluster.js';
+import type { RouteFindings } from '../ports/prober.js';
+
+/** What the reader of the desired file found. */
+export type DeclarationRead =
+  | { kind: 'absent' }
+  | { kind: 'valid'; desired: Desired }
+  | { kind: 'invalid'; reason: string; message: string };
+
+/** What exists of one workspace now. */
+export interface World {
+  service: ServiceState | null;
+  /** Tasks of that service only. */
+  tasks: TaskState[];
+  network: NetworkState | null;
+  volumes: string[];
+  gateway: (Pick<GatewayState, 'containerId'> & { attached: boolean }) | null;
+  /** Answers of the URLs, when they were worth asking. */
+  routes: RouteFindings | null;
+}
+
+export interface Policy {
+  allowedImages: readonly string[];
+  startDeadlineMs: number;
+  stopDeadlineMs: number;
+}
+
+export interface PlanInput {
+  id: string;
+  declaration: DeclarationRead;
+  observed: Observed | null;
+  world: World;
+  report: StoredReport | null;
+  urls: WorkspaceUrls;
+  /** Names of the volumes that belong to a declaration. */
+  volumesOf: (desired: Desired) => { workspace: string; home: string };
+  /** A fresh identifier, used if a run begins now. */
+  nextRunId: string;
+  now: Date;
+  policy: Policy;
+}
+
+/** One step; each is idempotent, and the steps of one plan do not depend on each other. */
+export type Action =
+  | { type: 'createNetwork' }
+  | { type: 'createService'; runId: string; generation: string; desired: Desired; network: NetworkState }
+  | { type: 'attachGateway'; networkId: string; containerId: string }
+  | { type: 'scaleToZero'; serviceId: string }
+  | { type: 'removeService'; serviceId: string }
+  | { type: 'removeNetwork'; networkId: string; gatewayContainerId: string | null }
+  | { type: 'removeVolume'; name: string };
+
+/** Why a workspace shall not run, in a word and in words. */
+export interface StopCause {
+  reason: ShutdownReason;
+  message: string;
+}
+
+export interface Plan {
+  /** The record to keep; null for an orphan, which has none. */
+  observed: Observed | null;
+  actions: Action[];
+  /** Look again after so many milliseconds even if nothing is heard; null: the resync is enough. */
+  requeueAfterMs: number | null;
+}

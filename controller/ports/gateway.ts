@@ -1,0 +1,7 @@
+/** The way from the internet into the workspaces' networks. */
+export interface Gateway {
+  /** Attaches the gateway's container to a workspace's network; attached already is fine. */
+  attach(networkId: string, containerId: string): Promise<void>;
+  /** Detaches it; not attached, or gone, is fine. */
+  detach(networkId: string, containerId: string): Promise<void>;
+}

@@ -1,0 +1,95 @@
+import { newUid } from '../../shared/model/ids.js';
+import { generationOf } from '../../shared/model/desired.js';
+import type { Observed } from '../../shared/model/observed.js';
+import { messageOf, TerminalError } from '../../shared/errors.js';
+import type { Clock } from '../../shared/clock.js';
+import type { Logger } from '../../shared/logger.js';
+import { urlsOf } from '../../shared/model/urls.js';
+import type { Records } from '../../shared/store/records.js';
+import { inForce, readDeclaration } from '../plan/declaration.js';
+import { plan } from '../plan/plan.js';
+import { routeToProve } from '../plan/start.js';
+import type { Policy } from '../plan/types.js';
+import type { ClusterView } from '../ports/cluster.js';
+import type { Prober } from '../ports/prober.js';
+import type { Result } from '../runtime/work-queue.js';
+import { execute, type ExecutorDeps } from './executor.js';
+import { worldOf } from './world.js';
+
+export interface ReconcilerDeps extends ExecutorDeps {
+  records: Records;
+  /** A view of the cluster that was begun after the call. */
+  fresh: () => Promise<ClusterView>;
+  prober: Prober;
+  clock: Clock;
+  logger: Logger;
+  policy: Policy;
+  domain: string;
+  httpsPort: number;
+  /** Told of each phase that a workspace enters. */
+  onTransition: (before: Observed | null, after: Observed) => void;
+}
+
+/** Makes the function from a workspace's id to a result: look, decide, write down, act. */
+export function createReconciler(deps: ReconcilerDeps): (id: string) => Promise<Result> {
+  return async (id) => {
+    const { records, clock, policy } = deps;
+    const [desiredRead, observedRead, reportRead] = await Promise.all([
+      records.desired.read(id),
+      records.observed.read(id),
+      records.reports.read(id),
+    ]);
+    const observed = observedRead.kind === 'valid' ? observedRead.value : null;
+    if (observedRead.kind === 'invalid') {
+      deps.logger.warn('observed record unreadable, made anew', { id, problem: observedRead.problem.message });
+    }
+    const world = worldOf(id, await deps.fresh(), observed);
+    const route = routeToProve(world);
+    if (route !== null && observed?.provenRoute !== route) world.routes = await deps.prober.probe(id);
+
+    const decision = plan({
+      id,
+      declaration: readDeclaration(id, desiredRead, policy),
+      observed,
+      world,
+      report: reportRead.kind === 'valid' ? reportRead.value : null,
+      urls: urlsOf(id, deps.domain, deps.httpsPort),
+      volumesOf: deps.volumesOf,
+      nextRunId: newUid(),
+      now: clock.now(),
+      policy,
+    });
+    // First what was decided, then the deed: after a crash the next look finds both or the record.
+    await save(deps, id, observed, decision.observed);
+    let completed: boolean;
+    try {
+      completed = await execute(id, decision.actions, deps);
+    } catch (error) {
+      if (!(error instanceof TerminalError) || decision.observed === null) throw error;
+      await halt(deps, id, decision.observed, error);
+      return { kind: 'requeueAfter', ms: 0 };
+    }
+    if (decision.actions.length > 0 && completed) return { kind: 'requeueAfter', ms: 0 };
+    if (decision.requeueAfterMs === null) return { kind: 'done' };
+    return { kind: 'requeueAfter', ms: decision.requeueAfterMs };
+  };
+}
+
+async function save(deps: ReconcilerDeps, id: string, before: Observed | null, after: Observed | null) {
+  if (after === null || JSON.stringify(before) === JSON.stringify(after)) return;
+  await deps.records.observed.write(id, after);
+  if (before?.phase !== after.phase) deps.onTransition(before, after);
+}
+
+/** What can never start is written down as the end of this declaration's life. */
+async function halt(deps: ReconcilerDeps, id: string, record: Observed, error: TerminalError): Promise<void> {
+  const desired = inForce({ kind: 'absent' }, record);
+  if (desired === null) throw error;
+  const message = messageOf(error);
+  deps.logger.warn('start given up', { id, message });
+  await deps.records.observed.write(id, {
+    ...record,
+    message,
+    halt: { generation: generationOf(desired), reason: 'StartFailed', message },
+  });
+}

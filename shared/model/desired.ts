@@ -1,0 +1,111 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { ID_PATTERN } from './ids.js';
+
+export const GIB = 1024 ** 3;
+
+/** R7.1 and R7.2: nobody gets more; less may be asked for. */
+export const MAX_CPUS = 2;
+export const MAX_MEMORY_BYTES = 4 * GIB;
+
+/** The rules that all S3 servers agree on: 3–63 of a–z, 0–9, dot and hyphen, no dots in a row, no IP address. */
+const bucketName = z
+  .string()
+  .min(3, 'a bucket name has at least 3 characters')
+  .max(63, 'a bucket name has at most 63 characters')
+  .regex(
+    /^[a-z0-9][a-z0-9.-]*[a-z0-9]$/,
+    'a bucket name consists of lower-case letters, digits, dots and hyphens and starts and ends with a letter or digit',
+  )
+  .refine((name) => !name.includes('..'), 'a bucket name has no two dots in a row')
+  .refine((name) => !/^\d+\.\d+\.\d+\.\d+$/.test(name), 'a bucket name must not look like an IP address');
+
+/** A folder in the bucket: no leading or trailing slash, no `.`/`..` steps, nothing below the reserved `.berth`. */
+const prefixName = z
+  .string()
+  .max(512, 'a prefix has at most 512 characters')
+  .regex(
+    /^$|^[A-Za-z0-9_.-]+(\/[A-Za-z0-9_.-]+)*$/,
+    'a prefix is a path of letters, digits, "_", "." and "-", without a slash at its ends',
+  )
+  .refine(
+    (prefix) => !prefix.split('/').some((step) => step === '.' || step === '..' || step === '.berth'),
+    'a prefix must not contain the steps ".", ".." or ".berth"',
+  );
+
+const labelsSchema = z
+  .record(
+    z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$/, 'not a label name'),
+    z.string().max(256, 'a label value has at most 256 characters'),
+  )
+  .refine((labels) => Object.keys(labels).length <= 64, 'at most 64 labels');
+
+export const resourcesSchema = z.strictObject({
+  /** CPU cores, at most 2 (R7.1). */
+  cpus: z.number().min(0.1).max(MAX_CPUS).default(MAX_CPUS),
+  /** Bytes of memory, at most 4 GiB (R7.2). */
+  memoryBytes: z
+    .number()
+    .int()
+    .min(128 * 1024 ** 2)
+    .max(MAX_MEMORY_BYTES)
+    .default(MAX_MEMORY_BYTES),
+});
+
+export const bucketSchema = bucketName;
+export const prefixSchema = prefixName;
+export const labelMapSchema = labelsSchema;
+export const idSchema = z
+  .string()
+  .regex(
+    ID_PATTERN,
+    'an id is a DNS label: at most 40 lower-case letters, digits and hyphens, starting with a letter',
+  );
+
+export const specSchema = z.strictObject({
+  bucket: bucketName,
+  prefix: prefixName.default(''),
+  state: z.enum(['running', 'stopped']).default('running'),
+  image: z.string().min(1).max(256).default('berth/workspace'),
+  resources: resourcesSchema.prefault({}),
+});
+
+/** One file `desired/<id>.yaml`: written by the API, by operators' editors and by tools. */
+export const desiredSchema = z.strictObject({
+  apiVersion: z.literal('berth/v1'),
+  kind: z.literal('Workspace'),
+  metadata: z.strictObject({
+    id: idSchema,
+    /** Tells a new workspace from a deleted one of the same name; files written by hand have none. */
+    uid: z.string().optional(),
+    labels: labelsSchema.default({}),
+    createdAt: z.iso.datetime().optional(),
+    createdBy: z.string().optional(),
+    deletionRequestedAt: z.iso.datetime().optional(),
+  }),
+  spec: specSchema,
+});
+
+export type Resources = z.infer<typeof resourcesSchema>;
+export type DesiredSpec = z.infer<typeof specSchema>;
+export type Desired = z.infer<typeof desiredSchema>;
+
+/**
+ * Names one declaration of what shall run: two records of the same generation ask for the same
+ * container. A workspace that ended by itself is halted for its generation (docs/state-machines.md).
+ *
+ * @returns 16 hex digits
+ */
+export function generationOf(desired: Desired): string {
+  const { bucket, prefix, image, resources, state } = desired.spec;
+  const identity = [
+    desired.metadata.uid ?? '',
+    bucket,
+    prefix,
+    image,
+    resources.cpus,
+    resources.memoryBytes,
+    state,
+  ];
+  return createHash('sha256').update(JSON.stringify(identity)).digest('hex').slice(0, 16);
+}

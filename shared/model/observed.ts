@@ -1,0 +1,67 @@
+import { z } from 'zod';
+import { CONDITION_TYPES } from './condition.js';
+import { desiredSchema } from './desired.js';
+import { finalSyncSchema } from './report.js';
+
+/** R6.3. Derived from conditions by the controller, never set by anyone else. */
+export const PHASES = ['starting', 'running', 'stopping', 'stopped'] as const;
+export type Phase = (typeof PHASES)[number];
+
+/** Why a workspace stopped (R6.4). */
+export const SHUTDOWN_REASONS = ['UserRequest', 'OperatorRequest', 'StartFailed', 'Crashed'] as const;
+export type ShutdownReason = (typeof SHUTDOWN_REASONS)[number];
+
+const isoTime = z.string();
+const conditionSchema = z.object({
+  type: z.enum(CONDITION_TYPES),
+  status: z.enum(['True', 'False', 'Unknown']),
+  reason: z.string(),
+  message: z.string(),
+  lastTransitionTime: isoTime,
+});
+
+/** A workspace that ended by itself stays stopped until its declaration changes. */
+const haltSchema = z.object({
+  generation: z.string(),
+  reason: z.enum(SHUTDOWN_REASONS),
+  message: z.string(),
+});
+export type Halt = z.infer<typeof haltSchema>;
+
+/** The record `observed/<id>.json`; the controller is its only writer. */
+export const observedSchema = z.object({
+  id: z.string(),
+  uid: z.string(),
+  /** The last valid declaration: it stays in force while the file is broken, and tells what to stop once it is gone. */
+  declared: desiredSchema.nullable(),
+  phase: z.enum(PHASES),
+  /** A sentence about what is going on, for people. */
+  message: z.string(),
+  conditions: z.array(conditionSchema),
+  urls: z.object({ vnc: z.string(), code: z.string(), web: z.string() }),
+  /** The generation of the declaration that this record answers to. */
+  observedGeneration: z.string(),
+  /** Identifies one start-to-stop life of the container; null while nothing was started. */
+  runId: z.string().nullable(),
+  serviceId: z.string().nullable(),
+  networkId: z.string().nullable(),
+  volumes: z.array(z.string()),
+  node: z.string().nullable(),
+  /** The task and gateway container for which the routes were proven. */
+  provenRoute: z.string().nullable(),
+  /** A container of this run was seen running. */
+  containerStarted: z.boolean(),
+  /** The volumes held files of an earlier run, not proven to be in the bucket, when this run began. */
+  unsavedBefore: z.boolean(),
+  createdAt: isoTime,
+  /** When the controller took this run on, when its URLs first answered, when its last part was gone. */
+  acceptedAt: isoTime.nullable(),
+  startedAt: isoTime.nullable(),
+  stoppingAt: isoTime.nullable(),
+  stoppedAt: isoTime.nullable(),
+  shutdownReason: z.enum(SHUTDOWN_REASONS).nullable(),
+  finalSync: finalSyncSchema.nullable(),
+  halt: haltSchema.nullable(),
+});
+
+export type Observed = z.infer<typeof observedSchema>;

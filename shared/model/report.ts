@@ -1,0 +1,45 @@
+import { z } from 'zod';
+
+const count = z.number().int().nonnegative();
+const isoTime = z.iso.datetime();
+const words = z.string().max(2000);
+
+/** How the last sync of a run ended; `ok` means that everything on the disk is in the bucket. */
+export const finalSyncSchema = z.object({
+  ok: z.boolean(),
+  at: isoTime,
+  files: count,
+  bytes: count,
+  failed: count,
+  message: words.optional(),
+});
+
+/** What an agent tells about its workspace (PUT /agent/report). */
+export const agentReportSchema = z.object({
+  runId: z.string().max(64),
+  state: z.enum(['restoring', 'ready', 'failed', 'stopping', 'finished']),
+  /** Error in words, with the S3 error's code where there is one. */
+  message: words.optional(),
+  services: z.object({ code: z.boolean(), vnc: z.boolean(), web: z.boolean() }).optional(),
+  sync: z.object({
+    lastSyncAt: isoTime.nullable(),
+    pendingFiles: count,
+    files: count,
+    bytes: count,
+    uploaded: count,
+    downloaded: count,
+    deleted: count,
+    failed: count,
+    error: words.nullable(),
+  }),
+  /** Last change of a workspace file that the walk has seen. */
+  lastActivityAt: isoTime.nullable(),
+  finalSync: finalSyncSchema.optional(),
+});
+
+/** The record `reports/<id>.json`: the newest report and when the API received it. */
+export const storedReportSchema = agentReportSchema.extend({ receivedAt: isoTime });
+
+export type FinalSync = z.infer<typeof finalSyncSchema>;
+export type AgentReport = z.infer<typeof agentReportSchema>;
+export type StoredReport = z.infer<typeof storedReportSchema>;

@@ -1,0 +1,73 @@
+import { Document, isMap, isScalar, parseDocument, type YAMLMap } from 'yaml';
+import { InvalidRecordError, messageOf } from '../errors.js';
+
+/** Between a record and the text of its file. */
+export interface Codec {
+  /** Ending of the file name, with its dot. */
+  extension: string;
+  /** @throws InvalidRecordError naming line and reason */
+  decode(text: string, file: string): unknown;
+  /** @param previous - the present text of the file; what people wrote around the values is kept */
+  encode(value: unknown, previous: string | null): string;
+}
+
+export const jsonCodec: Codec = {
+  extension: '.json',
+  decode(text, file) {
+    try {
+      return JSON.parse(text) as unknown;
+    } catch (error) {
+      throw new InvalidRecordError(file, messageOf(error));
+    }
+  },
+  encode: (value) => `${JSON.stringify(value, null, 2)}\n`,
+};
+
+/** YAML that keeps operators' comments, order and style when a program changes a value. */
+export const yamlCodec: Codec = {
+  extension: '.yaml',
+  decode(text, file) {
+    const document = parseDocument(text);
+    const problem = document.errors[0];
+    if (problem) {
+      throw new InvalidRecordError(
+        file,
+        problem.message.split('\n')[0] ?? '',
+        problem.linePos?.[0].line ?? null,
+      );
+    }
+    return document.toJS() as unknown;
+  },
+  encode(value, previous) {
+    const present = previous === null ? null : parseDocument(previous);
+    if (present === null || present.errors.length > 0 || !isMap(present.contents)) {
+      return new Document(value).toString();
+    }
+    mergeMap(present, present.contents, value as Record<string, unknown>);
+    return present.toString();
+  },
+};
+
+/** Changes only what differs, so that comments and order around everything else stay. */
+function mergeMap(document: Document, map: YAMLMap, value: Record<string, unknown>): void {
+  for (const item of [...map.items]) {
+    const key = String((item.key as { value?: unknown }).value ?? item.key);
+    if (!(key in value) || value[key] === undefined) map.delete(key);
+  }
+  for (const [key, wanted] of Object.entries(value)) {
+    if (wanted === undefined) continue;
+    const node = map.get(key, true) as unknown;
+    if (isMap(node) && isPlainObject(wanted)) {
+      mergeMap(document, node, wanted);
+    } else if (isScalar(node) && !(wanted instanceof Object)) {
+      // The comment behind the value hangs on its node.
+      node.value = wanted;
+    } else if (JSON.stringify(document.createNode(map.get(key)).toJS(document)) !== JSON.stringify(wanted)) {
+      map.set(document.createNode(key), document.createNode(wanted));
+    }
+  }
+}
+
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,35 @@
+import { Low } from 'lowdb';
+import type { z } from 'zod';
+import { InvalidRecordError } from '../errors.js';
+import { AtomicFileAdapter } from './atomic-file.js';
+import type { Codec } from './codec.js';
+
+/** A single record with a file of its own, such as `system.json` or `keys.yaml`. */
+export class RecordFile<T> {
+  constructor(
+    readonly file: string,
+    private readonly codec: Codec,
+    private readonly schema: z.ZodType<T>,
+    /** Permissions of the file, which every write sets anew. */
+    private readonly permissions = 0o640,
+  ) {}
+
+  /**
+   * @returns null when there is no such file
+   * @throws InvalidRecordError
+   */
+  async read(): Promise<T | null> {
+    const db = new Low<unknown>(new AtomicFileAdapter(this.file, this.codec), null);
+    await db.read();
+    if (db.data === null) return null;
+    const result = this.schema.safeParse(db.data);
+    if (result.success) return result.data;
+    const issue = result.error.issues[0];
+    throw new InvalidRecordError(this.file, `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}`);
+  }
+
+  async write(value: T): Promise<void> {
+    const adapter = new AtomicFileAdapter<T>(this.file, this.codec, 'replace', this.permissions);
+    await new Low<T>(adapter, value).write();
+  }
+}

@@ -1,0 +1,217 @@
+import { TerminalError } from '../../shared/errors.js';
+import type { Clock } from '../../shared/clock.js';
+import type { Names } from '../../controller/names.js';
+import type {
+  Cluster,
+  ClusterView,
+  NetworkRequest,
+  NetworkState,
+  ServiceRequest,
+  ServiceState,
+  TaskState,
+} from '../../controller/ports/cluster.js';
+import { StillInUseError } from '../../controller/ports/errors.js';
+import type { Gateway } from '../../controller/ports/gateway.js';
+
+const RESTART_ATTEMPTS = 3;
+
+interface FakeTask extends TaskState {
+  workspaceId: string;
+  volumes: string[];
+  networkId: string;
+  /** Gone from the list, as Swarm does after a scale-down, but the container may linger for a moment. */
+  reaped: boolean;
+}
+
+export interface FakeClusterOptions {
+  clock: Clock;
+  names: Names;
+  images: string[];
+  /** From the creation of a service to its running task, in milliseconds. */
+  startMs?: number;
+  /** From SIGTERM to the end of the container: the agent's final sync. */
+  stopMs?: number;
+  /** Called when a container gets SIGTERM; a test's agent reports from here. */
+  onStop?: (workspaceId: string, runId: string) => void;
+}
+
+/**
+ * A Swarm in memory with the habits that matter: tasks come and go in their own time, vanish from the
+ * list after a scale-down, hold their network and volumes until they end, and names are unique.
+ * The contract suite (test/contract) keeps it honest.
+ */
+export class FakeCluster implements Cluster, Gateway {
+  readonly services = new Map<string, ServiceState & { request: ServiceRequest | null }>();
+  readonly networks = new Map<string, NetworkState>();
+  readonly volumes = new Map<string, string>();
+  readonly tasks = new Map<string, FakeTask>();
+  /** Every change that was made, to count what was made twice. */
+  readonly log: string[] = [];
+  gateway: { containerId: string; networkIds: Set<string> } | null = { containerId: 'gateway-1', networkIds: new Set() };
+  down = false;
+  private counter = 0;
+
+  constructor(private readonly options: FakeClusterOptions) {}
+
+  async observe(): Promise<ClusterView> {
+    this.answerOrFail();
+    return {
+      services: [...this.services.values()]
+        .filter((service) => service.workspaceId !== '')
+        .map(({ request: _request, ...service }) => service),
+      tasks: [...this.tasks.values()]
+        .filter((task) => !task.reaped)
+        .map(({ workspaceId: _w, volumes: _v, networkId: _n, reaped: _r, ...task }) => task),
+      networks: [...this.networks.values()],
+      volumes: [...this.volumes].map(([name, workspaceId]) => ({ name, workspaceId })),
+      gateway: this.gateway && {
+        containerId: this.gateway.containerId,
+        networkIds: [...this.gateway.networkIds],
+      },
+    };
+  }
+
+  async createNetwork({ workspaceId }: NetworkRequest): Promise<void> {
+    this.answerOrFail();
+    const name = this.options.names.network(workspaceId);
+    if ([...this.networks.values()].some((network) => network.name === name)) return;
+    const id = this.newId('network');
+    this.networks.set(id, { id, name, workspaceId, subnet: `10.0.${this.counter}.0/28` });
+    this.log.push(`createNetwork ${workspaceId}`);
+  }
+
+  async createService(request: ServiceRequest): Promise<void> {
+    this.answerOrFail();
+    if (!this.options.images.includes(request.image)) throw new TerminalError(`The image ${request.image} is missing.`);
+    const name = this.options.names.service(request.workspaceId);
+    const taken = [...this.services.values()].find((service) => service.name === name);
+    if (taken !== undefined) {
+      if (taken.workspaceId === request.workspaceId) return;
+      throw new Error(`name conflict: ${name}`);
+    }
+    const id = this.newId('service');
+    const { workspaceId, runId, generation } = request;
+    this.services.set(id, { id, name, workspaceId, runId, generation, replicas: 1, request });
+    this.log.push(`createService ${workspaceId}`);
+    this.startTask(id, request);
+  }
+
+  /** A service of somebody else that happens to have a name of ours. */
+  addStranger(workspaceId: string): void {
+    const id = this.newId('service');
+    const name = this.options.names.service(workspaceId);
+    this.services.set(id, { id, name, workspaceId: '', runId: '', generation: '', replicas: 1, request: null });
+  }
+
+  async scaleToZero(serviceId: string): Promise<void> {
+    this.answerOrFail();
+    const service = this.services.get(serviceId);
+    if (service === undefined || service.replicas === 0) return;
+    service.replicas = 0;
+    this.log.push(`scaleToZero ${service.workspaceId}`);
+    for (const task of this.tasksOf(serviceId)) this.endTask(task, service.runId);
+  }
+
+  async removeService(serviceId: string): Promise<void> {
+    this.answerOrFail();
+    const service = this.services.get(serviceId);
+    if (service === undefined) return;
+    this.services.delete(serviceId);
+    this.log.push(`removeService ${service.workspaceId}`);
+    for (const task of this.tasksOf(serviceId)) this.endTask(task, service.runId);
+  }
+
+  async removeNetwork(networkId: string): Promise<void> {
+    this.answerOrFail();
+    const held = [...this.tasks.values()].some((task) => task.networkId === networkId);
+    if (held || this.gateway?.networkIds.has(networkId)) throw new StillInUseError(`network ${networkId}`);
+    this.networks.delete(networkId);
+  }
+
+  async removeVolume(name: string): Promise<void> {
+    this.answerOrFail();
+    if ([...this.tasks.values()].some((task) => task.volumes.includes(name))) throw new StillInUseError(`volume ${name}`);
+    if (this.volumes.delete(name)) this.log.push(`removeVolume ${name}`);
+  }
+
+  async attach(networkId: string, containerId: string): Promise<void> {
+    this.answerOrFail();
+    if (this.gateway?.containerId !== containerId) throw new Error('no such container');
+    this.gateway.networkIds.add(networkId);
+  }
+
+  async detach(networkId: string, containerId: string): Promise<void> {
+    this.answerOrFail();
+    if (this.gateway?.containerId === containerId) this.gateway.networkIds.delete(networkId);
+  }
+
+  watch(): void {
+    // Hints may all be lost; whoever relies on them fails with this fake.
+  }
+
+  async version(): Promise<string> {
+    this.answerOrFail();
+    return 'fake';
+  }
+
+  /** The container's process ends with a failure; Swarm tries again until its attempts are used up. */
+  crash(workspaceId: string): void {
+    const service = [...this.services.values()].find((item) => item.workspaceId === workspaceId);
+    const task = [...this.tasks.values()].find((item) => item.workspaceId === workspaceId && item.state === 'running');
+    if (service?.request == null || task === undefined) throw new Error(`nothing of ${workspaceId} runs`);
+    Object.assign(task, { state: 'failed', desiredState: 'shutdown', error: 'task: non-zero exit (1)' });
+    task.volumes = [];
+    const failed = this.tasksOf(service.id).filter((item) => item.state === 'failed').length;
+    if (failed <= RESTART_ATTEMPTS) this.startTask(service.id, service.request);
+  }
+
+  private startTask(serviceId: string, request: ServiceRequest): void {
+    const volumes = [request.volumes.workspace, request.volumes.home];
+    const task: FakeTask = {
+      id: this.newId('task'),
+      serviceId,
+      nodeId: 'node-1',
+      state: 'preparing',
+      desiredState: 'running',
+      error: '',
+      containerId: null,
+      createdAt: this.options.clock.now().toISOString() + String(this.counter).padStart(6, '0'),
+      workspaceId: request.workspaceId,
+      volumes,
+      networkId: request.networkId,
+      reaped: false,
+    };
+    this.tasks.set(task.id, task);
+    this.options.clock.after(this.options.startMs ?? 1000, () => {
+      if (task.desiredState !== 'running' || task.state !== 'preparing') return;
+      task.state = 'running';
+      task.containerId = `container-of-${task.id}`;
+      for (const name of volumes) this.volumes.set(name, request.workspaceId);
+    });
+  }
+
+  private endTask(task: FakeTask, runId: string): void {
+    task.desiredState = 'remove';
+    const end = () => {
+      task.reaped = true;
+      // The container goes a moment after its task: networks and volumes are held until then.
+      this.options.clock.after(100, () => this.tasks.delete(task.id));
+    };
+    if (task.state !== 'running') return end();
+    this.options.onStop?.(task.workspaceId, runId);
+    this.options.clock.after(this.options.stopMs ?? 500, end);
+  }
+
+  private tasksOf(serviceId: string): FakeTask[] {
+    return [...this.tasks.values()].filter((task) => task.serviceId === serviceId);
+  }
+
+  private answerOrFail(): void {
+    if (this.down) throw new Error('connect ECONNREFUSED /var/run/docker.sock');
+  }
+
+  private newId(kind: string): string {
+    this.counter += 1;
+    return `${kind}-${this.counter}`;
+  }
+}

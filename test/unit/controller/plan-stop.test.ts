@@ -1,0 +1,131 @@
+import { expect } from 'chai';
+import { plan } from '../../../controller/plan/plan.js';
+import type { Plan, World } from '../../../controller/plan/types.js';
+import type { Observed } from '../../../shared/model/observed.js';
+import { conditionOf, declare, EMPTY_WORLD, fullWorld, inputOf, NOW, reportOf, saved, task } from '../../support/planning.js';
+
+describe('plan: stopping', () => {
+  const desired = declare();
+  const deleted = declare({}, { deletionRequestedAt: NOW.toISOString() });
+  const running = plan(inputOf(desired, fullWorld(desired))).observed;
+  const scaled = { ...fullWorld(desired).service!, replicas: 0 };
+  const finished = reportOf('finished', { finalSync: saved });
+
+  const stop = (world: World, change: Partial<{ observed: Observed | null; report: typeof finished | null }> = {}): Plan =>
+    plan(inputOf(deleted, world, { observed: running, report: finished, ...change }));
+
+  it('asks the container to end before anything else', () => {
+    const { actions, observed } = stop(fullWorld(desired));
+    expect(actions).to.deep.equal([{ type: 'scaleToZero', serviceId: 'service-1' }]);
+    expect(observed).to.include({ phase: 'stopping', shutdownReason: 'UserRequest' });
+  });
+
+  it('removes nothing while the container winds down: its files go through the network', () => {
+    const tasks = [task({ desiredState: 'remove' })];
+    expect(stop(fullWorld(desired, { service: scaled, tasks })).actions).to.deep.equal([]);
+  });
+
+  it('removes service, then network and volumes', () => {
+    const gone = fullWorld(desired, { service: scaled, tasks: [] });
+    expect(stop(gone).actions).to.deep.equal([{ type: 'removeService', serviceId: 'service-1' }]);
+    const rest = fullWorld(desired, { service: null, tasks: [] });
+    expect(stop(rest).actions.map((action) => action.type)).to.deep.equal([
+      'removeNetwork',
+      'removeVolume',
+      'removeVolume',
+    ]);
+  });
+
+  it('is stopped when nothing is left, and says since when', () => {
+    const { observed, actions, requeueAfterMs } = stop(EMPTY_WORLD);
+    expect(actions).to.deep.equal([]);
+    expect(requeueAfterMs).to.equal(null);
+    expect(observed).to.include({ phase: 'stopped', stoppedAt: NOW.toISOString() });
+    expect(conditionOf(observed, 'FinalSyncVerified')?.status).to.equal('True');
+    const later = new Date(NOW.getTime() + 1000);
+    const again = plan(inputOf(deleted, EMPTY_WORLD, { observed, report: finished, now: later }));
+    expect(again.observed).to.deep.equal(observed);
+  });
+
+  for (const [name, report] of [
+    ['no report came', null],
+    ['the report says that it failed', reportOf('finished', { finalSync: { ...saved, ok: false } })],
+    ['the report is of another run', reportOf('finished', { runId: 'run-0', finalSync: saved })],
+    ['the agent was killed while it ran', reportOf('ready')],
+  ] as const) {
+    it(`keeps the volumes when ${name}`, () => {
+      const rest = fullWorld(desired, { service: null, tasks: [] });
+      expect(stop(rest, { report }).actions.map((action) => action.type)).to.deep.equal(['removeNetwork']);
+      const left = { ...EMPTY_WORLD, volumes: rest.volumes };
+      const { observed } = stop(left, { report });
+      expect(observed?.phase).to.equal('stopped');
+      expect(observed?.volumes).to.deep.equal(rest.volumes);
+      expect(conditionOf(observed, 'FinalSyncVerified')?.status).to.equal('False');
+    });
+  }
+
+  it('removes the volumes of a start that never got as far as files', () => {
+    const starting = plan(inputOf(desired, EMPTY_WORLD)).observed;
+    const rest = fullWorld(desired, { service: null, tasks: [], network: null });
+    const report = reportOf('failed', { runId: 'run-2' });
+    const { actions } = stop(rest, { observed: starting, report });
+    expect(actions.map((action) => action.type)).to.deep.equal(['removeVolume', 'removeVolume']);
+  });
+
+  it('keeps volumes that an earlier run left unsaved, even if this run failed early', () => {
+    const volumes = fullWorld(desired).volumes;
+    const starting = plan(inputOf(desired, { ...EMPTY_WORLD, volumes })).observed;
+    const report = reportOf('failed', { runId: 'run-2' });
+    const { actions } = stop({ ...EMPTY_WORLD, volumes }, { observed: starting, report });
+    expect(actions).to.deep.equal([]);
+  });
+
+  it('remembers the confirmation when the report is gone', () => {
+    const first = stop(fullWorld(desired, { service: scaled, tasks: [] }));
+    const rest = fullWorld(desired, { service: null, tasks: [], network: null });
+    const { actions } = stop(rest, { observed: first.observed, report: null });
+    expect(actions).to.have.length(2);
+  });
+
+  it('takes down what a removed file leaves behind', () => {
+    const { actions, observed } = plan(inputOf(null, fullWorld(desired), { observed: running }));
+    expect(actions.map((action) => action.type)).to.deep.equal(['scaleToZero']);
+    expect(observed?.shutdownReason).to.equal('OperatorRequest');
+  });
+
+  it('takes down an orphan but never its volumes, and makes no record', () => {
+    const { observed, actions } = plan(inputOf(null, fullWorld(desired, { service: null, tasks: [] })));
+    expect(observed).to.equal(null);
+    expect(actions.map((action) => action.type)).to.deep.equal(['removeNetwork']);
+  });
+
+  it('ends the old container in order before a changed declaration starts', () => {
+    const changed = declare({ resources: { cpus: 1, memoryBytes: 1024 ** 3 } });
+    const first = plan(inputOf(changed, fullWorld(desired), { observed: running }));
+    expect(first.actions.map((action) => action.type)).to.deep.equal(['scaleToZero']);
+    expect(first.observed?.phase).to.equal('stopping');
+    const gone = fullWorld(desired, { service: null, tasks: [], volumes: [], routes: null });
+    const next = plan(inputOf(changed, gone, { observed: first.observed, report: finished }));
+    expect(next.actions.map((action) => action.type)).to.contain('createService');
+    expect(next.observed).to.include({ phase: 'starting', runId: 'run-2', startedAt: null });
+  });
+
+  it('stays stopped after it ended by itself, until somebody changes the declaration', () => {
+    const halted = { ...running!, halt: { generation: running!.observedGeneration, reason: 'Crashed', message: 'x' } } as const;
+    const down = plan(inputOf(desired, EMPTY_WORLD, { observed: halted }));
+    expect(down.observed).to.include({ phase: 'stopped', shutdownReason: 'Crashed' });
+    expect(plan(inputOf(desired, EMPTY_WORLD, { observed: down.observed })).actions).to.deep.equal([]);
+    const changed = declare({ resources: { cpus: 1, memoryBytes: 1024 ** 3 } });
+    expect(plan(inputOf(changed, EMPTY_WORLD, { observed: down.observed })).observed?.phase).to.equal('starting');
+  });
+
+  it('never deletes by force when it takes too long, but says so', () => {
+    const tasks = [task({ desiredState: 'remove' })];
+    const first = stop(fullWorld(desired, { service: scaled, tasks }));
+    const late = new Date(NOW.getTime() + 600_001);
+    const world = fullWorld(desired, { service: scaled, tasks });
+    const { observed, actions } = plan(inputOf(deleted, world, { observed: first.observed, now: late }));
+    expect(actions).to.deep.equal([]);
+    expect(conditionOf(observed, 'Progressing')).to.include({ status: 'False', reason: 'DeadlineExceeded' });
+  });
+});
