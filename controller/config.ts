@@ -2,7 +2,14 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseEnv } from 'node:util';
 import { z } from 'zod';
-import { booleanSetting, commonSettings, portSetting, readSettings, secondsSetting, setting } from '../shared/config.js';
+import {
+  booleanSetting,
+  commonSettings,
+  portSetting,
+  readSettings,
+  secondsSetting,
+  setting,
+} from '../shared/config.js';
 import { BerthError, codeOf } from '../shared/errors.js';
 import type { S3Settings } from './adapters/docker/agent-env.js';
 

@@ -62,7 +62,10 @@ async function main(): Promise<void> {
     },
   });
   const servers = [
-    listen(createDiscoveryServer({ catalogue, onPoll: () => metrics.discoveryPolls.inc() }), settings.BERTH_DISCOVERY_PORT),
+    listen(
+      createDiscoveryServer({ catalogue, onPoll: () => metrics.discoveryPolls.inc() }),
+      settings.BERTH_DISCOVERY_PORT,
+    ),
     listen(createMetricsServer(metrics), settings.BERTH_METRICS_PORT),
   ];
   await controller.start();
@@ -80,7 +83,10 @@ async function main(): Promise<void> {
   process.once('SIGINT', shutDown);
 }
 
-async function environmentOf(request: ServiceRequest, settings: ControllerSettings): Promise<Record<string, string>> {
+async function environmentOf(
+  request: ServiceRequest,
+  settings: ControllerSettings,
+): Promise<Record<string, string>> {
   const identity = { id: request.workspaceId, runId: request.runId };
   const token = await signAgentToken(identity, settings.agentTokenKey);
   const urls = urlsOf(request.workspaceId, settings.BERTH_DOMAIN, settings.BERTH_HTTPS_PORT);

@@ -67,7 +67,9 @@ export class HttpsProber implements Prober {
         },
         (response) => {
           response.resume();
-          response.once('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers }));
+          response.once('end', () =>
+            resolve({ status: response.statusCode ?? 0, headers: response.headers }),
+          );
           response.once('error', reject);
         },
       );
@@ -81,4 +83,3 @@ function splitAddress(address: string): [string, number] {
   const colon = address.lastIndexOf(':');
   return [address.slice(0, colon), Number(address.slice(colon + 1))];
 }
-

@@ -38,7 +38,8 @@ export function stopCause(declaration: DeclarationRead, observed: Observed | nul
   if (desired.metadata.deletionRequestedAt !== undefined) {
     return { reason: 'UserRequest', message: 'Its deletion was requested.' };
   }
-  if (desired.spec.state === 'stopped') return { reason: 'UserRequest', message: 'It is declared as stopped.' };
+  if (desired.spec.state === 'stopped')
+    return { reason: 'UserRequest', message: 'It is declared as stopped.' };
   // A new declaration lifts the halt: whoever changed it wants another try.
   if (observed?.halt && observed.halt.generation === generationOf(desired)) return observed.halt;
   return null;

@@ -6,7 +6,8 @@ import type { PlanInput } from './types.js';
 export function baseRecord(input: PlanInput, desired: Desired): Observed {
   const { observed } = input;
   // The same name declared anew is another workspace: nothing of the old one's history is its own.
-  if (observed !== null && observed.uid === (desired.metadata.uid ?? '')) return { ...observed, declared: desired };
+  if (observed !== null && observed.uid === (desired.metadata.uid ?? ''))
+    return { ...observed, declared: desired };
   return firstRecord(input, desired);
 }
 

@@ -11,8 +11,8 @@ import type { Action, Plan, PlanInput, World } from './types.js';
 
 /** Events tell of most changes at once; this catches those that got lost while something is under way. */
 const LOOK_AGAIN_MS = 500;
-/** Routes are asked for again and again until they answer. */
-const PROBE_AGAIN_MS = 30;
+/** Attaching and proving are what a start waits for last, so they are tried again and again. */
+const TRY_AGAIN_MS = 30;
 
 /** The task and gateway that a proof of routes holds for, if there is one to ask through. */
 export function routeToProve(world: World): string | null {
@@ -65,7 +65,8 @@ export function planStart(input: PlanInput, desired: Desired): Plan {
     containerStarted: record.containerStarted || verdict.kind === 'running',
     startedAt,
   };
-  const requeueAfterMs = proven ? null : route === null ? LOOK_AGAIN_MS : PROBE_AGAIN_MS;
+  const attaching = world.service !== null && world.gateway?.attached === false;
+  const requeueAfterMs = proven ? null : route !== null || attaching ? TRY_AGAIN_MS : LOOK_AGAIN_MS;
   return { observed, actions: startActions(input, desired, observed), requeueAfterMs };
 }
 
@@ -107,7 +108,8 @@ function haltOf(
       : { reason: 'Crashed', message: `It ended and Swarm's attempts are used up: ${message}` };
   }
   if (record.startedAt !== null) return null;
-  if (report?.state === 'failed') return { reason: 'StartFailed', message: report.message ?? 'The agent gave up.' };
+  if (report?.state === 'failed')
+    return { reason: 'StartFailed', message: report.message ?? 'The agent gave up.' };
   const waitedMs = input.now.getTime() - Date.parse(record.acceptedAt ?? input.now.toISOString());
   if (waitedMs < input.policy.startDeadlineMs) return null;
   const last = report?.message ?? record.message;

@@ -108,7 +108,8 @@ function volumesAreSafe(
 }
 
 function finalSyncCondition(finalSync: FinalSync | null, safe: boolean, kept: boolean): ConditionUpdate {
-  if (finalSync?.ok) return yes('FinalSyncVerified', 'Saved', 'The agent confirmed that every file is in the bucket.');
+  if (finalSync?.ok)
+    return yes('FinalSyncVerified', 'Saved', 'The agent confirmed that every file is in the bucket.');
   if (safe) return yes('FinalSyncVerified', 'NothingToSave', 'Nobody had written a file.');
   const why = finalSync?.message ?? 'the container ended without a confirmation';
   const where = kept ? ' Its volumes are kept.' : '';

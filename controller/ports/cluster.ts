@@ -83,9 +83,9 @@ export interface Cluster {
   /** Asks the one container to stop: SIGTERM, then the agent's final sync. */
   scaleToZero(serviceId: string): Promise<void>;
   removeService(serviceId: string): Promise<void>;
-  /** @throws StillInUseError while containers wind down */
+  /** @throws NotYetError while containers wind down */
   removeNetwork(networkId: string): Promise<void>;
-  /** @throws StillInUseError while a container holds it */
+  /** @throws NotYetError while a container holds it */
   removeVolume(name: string): Promise<void>;
   /** Calls `hint` whenever something may have changed; hints get lost. Ends with the signal. */
   watch(hint: () => void, signal: AbortSignal): void;

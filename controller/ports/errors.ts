@@ -1,10 +1,10 @@
 import { BerthError } from '../../shared/errors.js';
 
-/** Something is still held by what winds down; ask again soon. Not a failure. */
-export class StillInUseError extends BerthError {
-  override readonly name = 'StillInUseError';
+/** Something winds up or down and cannot be changed right now; ask again soon. Not a failure. */
+export class NotYetError extends BerthError {
+  override readonly name = 'NotYetError';
 
-  constructor(what: string) {
-    super('BERTH_STILL_IN_USE', `${what} is still in use`);
+  constructor(message: string) {
+    super('BERTH_NOT_YET', message);
   }
 }

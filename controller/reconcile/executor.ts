@@ -1,7 +1,7 @@
 import type { Logger } from '../../shared/logger.js';
 import type { Action } from '../plan/types.js';
 import type { Cluster } from '../ports/cluster.js';
-import { StillInUseError } from '../ports/errors.js';
+import { NotYetError } from '../ports/errors.js';
 import type { Gateway } from '../ports/gateway.js';
 import type { VolumeNames } from '../names.js';
 
@@ -16,13 +16,15 @@ export interface ExecutorDeps {
  * Does what a plan says; decides nothing. The steps of one plan are independent, so they run side by
  * side, and all are tried even when one fails.
  *
- * @returns false when something still winds down and has to be asked again
+ * @returns false when something was not ready to be changed and has to be asked again
  * @throws the first failure, once all steps have ended
  */
 export async function execute(id: string, actions: readonly Action[], deps: ExecutorDeps): Promise<boolean> {
   const results = await Promise.allSettled(actions.map((action) => run(id, action, deps)));
-  const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
-  const real = failures.filter((error) => !(error instanceof StillInUseError));
+  const failures = results.flatMap((result) =>
+    result.status === 'rejected' ? [result.reason as unknown] : [],
+  );
+  const real = failures.filter((error) => !(error instanceof NotYetError));
   if (real.length > 0) throw real[0];
   return failures.length === 0;
 }
@@ -60,7 +62,8 @@ async function run(id: string, action: Action, deps: ExecutorDeps): Promise<void
       await cluster.removeService(action.serviceId);
       break;
     case 'removeNetwork':
-      if (action.gatewayContainerId !== null) await gateway.detach(action.networkId, action.gatewayContainerId);
+      if (action.gatewayContainerId !== null)
+        await gateway.detach(action.networkId, action.gatewayContainerId);
       await cluster.removeNetwork(action.networkId);
       break;
     case 'removeVolume':

@@ -41,7 +41,10 @@ export function createReconciler(deps: ReconcilerDeps): (id: string) => Promise<
     ]);
     const observed = observedRead.kind === 'valid' ? observedRead.value : null;
     if (observedRead.kind === 'invalid') {
-      deps.logger.warn('observed record unreadable, made anew', { id, problem: observedRead.problem.message });
+      deps.logger.warn('observed record unreadable, made anew', {
+        id,
+        problem: observedRead.problem.message,
+      });
     }
     const world = worldOf(id, await deps.fresh(), observed);
     const route = routeToProve(world);

@@ -10,7 +10,8 @@ export function workspaceIds(view: ClusterView): Set<string> {
 
 /** One workspace's part of the cluster. */
 export function worldOf(id: string, view: ClusterView, observed: Observed | null): World {
-  const ours = <T extends { workspaceId: string }>(items: T[]) => items.filter((item) => item.workspaceId === id);
+  const ours = <T extends { workspaceId: string }>(items: T[]) =>
+    items.filter((item) => item.workspaceId === id);
   const service = ours(view.services)[0] ?? null;
   // The record knows which network it uses; the label finds it when the record does not.
   const networks = ours(view.networks);

@@ -76,7 +76,9 @@ export class Controller {
     records.desired.watch((id) => this.queue.add(id), signal);
     records.reports.watch((id) => this.queue.add(id), signal);
     cluster.watch(() => this.cache.hint(), signal);
-    this.cache.start(() => [...this.phases.values()].some((phase) => phase === 'starting' || phase === 'stopping'));
+    this.cache.start(() =>
+      [...this.phases.values()].some((phase) => phase === 'starting' || phase === 'stopping'),
+    );
     this.every(resyncMs, () => this.resync());
     this.every(SYSTEM_INTERVAL_MS, () => this.writeSystem());
     this.deps.logger.info('controller started', { now: clock.now().toISOString() });
@@ -102,7 +104,8 @@ export class Controller {
 
   private async writeSystem(): Promise<void> {
     const { records, capacity, clock, cluster, metrics } = this.deps;
-    if (this.engineVersion === null && this.engineError === null) this.engineVersion = await cluster.version();
+    if (this.engineVersion === null && this.engineError === null)
+      this.engineVersion = await cluster.version();
     const counts = this.countPhases();
     metrics.countPhases(counts);
     metrics.queueDepth.set(this.queue.depth);
@@ -131,7 +134,8 @@ export class Controller {
     const run = () => {
       task()
         .catch((error: unknown) => {
-          if (!this.ending.signal.aborted) this.deps.logger.warn('periodic task failed', { error: messageOf(error) });
+          if (!this.ending.signal.aborted)
+            this.deps.logger.warn('periodic task failed', { error: messageOf(error) });
         })
         .finally(() => {
           if (!this.ending.signal.aborted) this.timers[slot] = this.deps.clock.after(ms, run);
@@ -153,7 +157,13 @@ export class Controller {
     this.phases.set(after.id, after.phase);
     this.deps.metrics.transition(before, after);
     const { id, phase, shutdownReason, message } = after;
-    this.deps.logger.info('phase changed', { id, phase, from: before?.phase ?? null, shutdownReason, message });
+    this.deps.logger.info('phase changed', {
+      id,
+      phase,
+      from: before?.phase ?? null,
+      shutdownReason,
+      message,
+    });
     // A workspace that moves is looked at often from now on.
     this.cache.hint();
   }

@@ -3,12 +3,12 @@ import { TerminalError } from '../../shared/errors.js';
 import { GIB } from '../../shared/model/desired.js';
 import { liveTasks, judgeTasks } from '../../controller/plan/tasks.js';
 import type { Cluster, ClusterView, ServiceRequest } from '../../controller/ports/cluster.js';
-import { StillInUseError } from '../../controller/ports/errors.js';
+import { NotYetError } from '../../controller/ports/errors.js';
 import type { Gateway } from '../../controller/ports/gateway.js';
 
 /** What a run of the suite needs: an engine, and time that passes. */
 export interface ClusterSubject {
-  cluster: Cluster & Partial<Pick<Gateway, never>>;
+  cluster: Cluster;
   gateway: Gateway;
   /** An image whose container keeps running and ends with SIGTERM. */
   image: string;
@@ -28,8 +28,10 @@ export function clusterContract(subject: () => ClusterSubject): void {
   });
 
   const volumes = (id: string) => ({ workspace: `contract-${id}-workspace`, home: `contract-${id}-home` });
-  const networkOf = (view: ClusterView, id: string) => view.networks.find((network) => network.workspaceId === id);
-  const serviceOf = (view: ClusterView, id: string) => view.services.find((service) => service.workspaceId === id);
+  const networkOf = (view: ClusterView, id: string) =>
+    view.networks.find((network) => network.workspaceId === id);
+  const serviceOf = (view: ClusterView, id: string) =>
+    view.services.find((service) => service.workspaceId === id);
   const tasksOf = (view: ClusterView, id: string) => {
     const service = serviceOf(view, id);
     return view.tasks.filter((task) => task.serviceId === service?.id);
@@ -53,7 +55,8 @@ export function clusterContract(subject: () => ClusterSubject): void {
     };
   }
 
-  const running = (id: string) => async () => judgeTasks(tasksOf(await cluster.observe(), id)).kind === 'running';
+  const running = (id: string) => async () =>
+    judgeTasks(tasksOf(await cluster.observe(), id)).kind === 'running';
 
   async function clear(id: string): Promise<void> {
     const service = serviceOf(await cluster.observe(), id);
@@ -76,7 +79,7 @@ export function clusterContract(subject: () => ClusterSubject): void {
       await removal;
       return true;
     } catch (error) {
-      if (error instanceof StillInUseError) return false;
+      if (error instanceof NotYetError) return false;
       throw error;
     }
   }
@@ -114,16 +117,21 @@ export function clusterContract(subject: () => ClusterSubject): void {
     await eventually('running', running('life'));
     const view = await cluster.observe();
     expect(liveTasks(tasksOf(view, 'life'))).to.have.length(1);
-    expect(view.volumes.map((volume) => volume.name).sort()).to.deep.equal(Object.values(volumes('life')).sort());
+    expect(view.volumes.map((volume) => volume.name).sort()).to.deep.equal(
+      Object.values(volumes('life')).sort(),
+    );
 
     const { networkId } = request;
-    await rejectsAsInUse(cluster.removeNetwork(networkId));
-    await rejectsAsInUse(cluster.removeVolume(request.volumes.workspace));
+    await rejectsAsNotYet(cluster.removeNetwork(networkId));
+    await rejectsAsNotYet(cluster.removeVolume(request.volumes.workspace));
 
     await cluster.scaleToZero(service?.id ?? '');
     await cluster.scaleToZero(service?.id ?? '');
     expect(serviceOf(await cluster.observe(), 'life')?.replicas).to.equal(0);
-    await eventually('tasks gone', async () => liveTasks(tasksOf(await cluster.observe(), 'life')).length === 0);
+    await eventually(
+      'tasks gone',
+      async () => liveTasks(tasksOf(await cluster.observe(), 'life')).length === 0,
+    );
     await cluster.removeService(service?.id ?? '');
     await cluster.removeService(service?.id ?? '');
     await eventually('network gone', () => succeeds(cluster.removeNetwork(networkId)));
@@ -136,15 +144,15 @@ export function clusterContract(subject: () => ClusterSubject): void {
     expect([...after.services, ...after.networks, ...after.volumes]).to.deep.equal([]);
   });
 
-  it('attaches and detaches the gateway, twice as well as once', async () => {
-    await cluster.createNetwork({ workspaceId: 'attach' });
-    const view = await cluster.observe();
-    const networkId = networkOf(view, 'attach')?.id ?? '';
-    const containerId = view.gateway?.containerId ?? '';
-    await gateway.attach(networkId, containerId);
+  it('attaches the gateway once a task has brought the network to its node, and detaches it, twice as well as once', async () => {
+    const request = await requestFor('attach');
+    const { networkId } = request;
+    const containerId = (await cluster.observe()).gateway?.containerId ?? '';
+    await rejectsAsNotYet(gateway.attach(networkId, containerId));
+    await cluster.createService(request);
+    await eventually('attached', () => succeeds(gateway.attach(networkId, containerId)));
     await gateway.attach(networkId, containerId);
     expect((await cluster.observe()).gateway?.networkIds).to.include(networkId);
-    await rejectsAsInUse(cluster.removeNetwork(networkId));
     await gateway.detach(networkId, containerId);
     await gateway.detach(networkId, containerId);
     expect((await cluster.observe()).gateway?.networkIds).not.to.include(networkId);
@@ -187,7 +195,10 @@ export function clusterContract(subject: () => ClusterSubject): void {
   it('tries a failing process again at most three times, then leaves it ended', async () => {
     await cluster.createService(await requestFor('crash'));
     await subject().crashAlways('crash');
-    await eventually('ended', async () => judgeTasks(tasksOf(await cluster.observe(), 'crash')).kind === 'ended');
+    await eventually(
+      'ended',
+      async () => judgeTasks(tasksOf(await cluster.observe(), 'crash')).kind === 'ended',
+    );
     const verdict = judgeTasks(tasksOf(await cluster.observe(), 'crash'));
     expect(verdict).to.have.property('message').that.contains('non-zero exit');
     expect(tasksOf(await cluster.observe(), 'crash').length).to.be.at.most(4);
@@ -195,10 +206,10 @@ export function clusterContract(subject: () => ClusterSubject): void {
   });
 }
 
-async function rejectsAsInUse(removal: Promise<void>): Promise<void> {
+async function rejectsAsNotYet(removal: Promise<void>): Promise<void> {
   const error = await removal.then(
     () => null,
     (reason: unknown) => reason,
   );
-  expect(error).to.be.instanceOf(StillInUseError);
+  expect(error).to.be.instanceOf(NotYetError);
 }

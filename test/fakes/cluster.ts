@@ -10,7 +10,7 @@ import type {
   ServiceState,
   TaskState,
 } from '../../controller/ports/cluster.js';
-import { StillInUseError } from '../../controller/ports/errors.js';
+import { NotYetError } from '../../controller/ports/errors.js';
 import type { Gateway } from '../../controller/ports/gateway.js';
 
 const RESTART_ATTEMPTS = 3;
@@ -31,8 +31,10 @@ export interface FakeClusterOptions {
   startMs?: number;
   /** From SIGTERM to the end of the container: the agent's final sync. */
   stopMs?: number;
+  /** Called when a container runs, with its volumes: from now on somebody may write files. */
+  onStart?: (volumes: string[]) => void;
   /** Called when a container gets SIGTERM; a test's agent reports from here. */
-  onStop?: (workspaceId: string, runId: string) => void;
+  onStop?: (runId: string, volumes: string[]) => void;
 }
 
 /**
@@ -47,7 +49,10 @@ export class FakeCluster implements Cluster, Gateway {
   readonly tasks = new Map<string, FakeTask>();
   /** Every change that was made, to count what was made twice. */
   readonly log: string[] = [];
-  gateway: { containerId: string; networkIds: Set<string> } | null = { containerId: 'gateway-1', networkIds: new Set() };
+  gateway: { containerId: string; networkIds: Set<string> } | null = {
+    containerId: 'gateway-1',
+    networkIds: new Set(),
+  };
   down = false;
   private counter = 0;
 
@@ -82,7 +87,8 @@ export class FakeCluster implements Cluster, Gateway {
 
   async createService(request: ServiceRequest): Promise<void> {
     this.answerOrFail();
-    if (!this.options.images.includes(request.image)) throw new TerminalError(`The image ${request.image} is missing.`);
+    if (!this.options.images.includes(request.image))
+      throw new TerminalError(`The image ${request.image} is missing.`);
     const name = this.options.names.service(request.workspaceId);
     const taken = [...this.services.values()].find((service) => service.name === name);
     if (taken !== undefined) {
@@ -100,7 +106,15 @@ export class FakeCluster implements Cluster, Gateway {
   addStranger(workspaceId: string): void {
     const id = this.newId('service');
     const name = this.options.names.service(workspaceId);
-    this.services.set(id, { id, name, workspaceId: '', runId: '', generation: '', replicas: 1, request: null });
+    this.services.set(id, {
+      id,
+      name,
+      workspaceId: '',
+      runId: '',
+      generation: '',
+      replicas: 1,
+      request: null,
+    });
   }
 
   async scaleToZero(serviceId: string): Promise<void> {
@@ -124,19 +138,26 @@ export class FakeCluster implements Cluster, Gateway {
   async removeNetwork(networkId: string): Promise<void> {
     this.answerOrFail();
     const held = [...this.tasks.values()].some((task) => task.networkId === networkId);
-    if (held || this.gateway?.networkIds.has(networkId)) throw new StillInUseError(`network ${networkId}`);
+    if (held || this.gateway?.networkIds.has(networkId))
+      throw new NotYetError(`network ${networkId} is still in use`);
     this.networks.delete(networkId);
   }
 
   async removeVolume(name: string): Promise<void> {
     this.answerOrFail();
-    if ([...this.tasks.values()].some((task) => task.volumes.includes(name))) throw new StillInUseError(`volume ${name}`);
+    if ([...this.tasks.values()].some((task) => task.volumes.includes(name)))
+      throw new NotYetError(`volume ${name} is still in use`);
     if (this.volumes.delete(name)) this.log.push(`removeVolume ${name}`);
   }
 
   async attach(networkId: string, containerId: string): Promise<void> {
     this.answerOrFail();
     if (this.gateway?.containerId !== containerId) throw new Error('no such container');
+    const onNode = [...this.tasks.values()].some(
+      (task) => task.networkId === networkId && task.state === 'running',
+    );
+    if (!onNode && !this.gateway.networkIds.has(networkId))
+      throw new NotYetError(`network ${networkId} not found`);
     this.gateway.networkIds.add(networkId);
   }
 
@@ -157,10 +178,19 @@ export class FakeCluster implements Cluster, Gateway {
   /** The container's process ends with a failure; Swarm tries again until its attempts are used up. */
   crash(workspaceId: string): void {
     const service = [...this.services.values()].find((item) => item.workspaceId === workspaceId);
-    const task = [...this.tasks.values()].find((item) => item.workspaceId === workspaceId && item.state === 'running');
+    const task = [...this.tasks.values()].find(
+      (item) => item.workspaceId === workspaceId && item.state === 'running',
+    );
     if (service?.request == null || task === undefined) throw new Error(`nothing of ${workspaceId} runs`);
-    Object.assign(task, { state: 'failed', desiredState: 'shutdown', error: 'task: non-zero exit (1)' });
+    task.state = 'failed';
+    task.error = 'task: non-zero exit (1)';
     task.volumes = [];
+    // A service that was scaled down is not started again; its task goes as if it had ended in order.
+    if (service.replicas === 0) {
+      this.tasks.delete(task.id);
+      return;
+    }
+    task.desiredState = 'shutdown';
     const failed = this.tasksOf(service.id).filter((item) => item.state === 'failed').length;
     if (failed <= RESTART_ATTEMPTS) this.startTask(service.id, service.request);
   }
@@ -187,6 +217,7 @@ export class FakeCluster implements Cluster, Gateway {
       task.state = 'running';
       task.containerId = `container-of-${task.id}`;
       for (const name of volumes) this.volumes.set(name, request.workspaceId);
+      this.options.onStart?.(volumes);
     });
   }
 
@@ -198,7 +229,7 @@ export class FakeCluster implements Cluster, Gateway {
       this.options.clock.after(100, () => this.tasks.delete(task.id));
     };
     if (task.state !== 'running') return end();
-    this.options.onStop?.(task.workspaceId, runId);
+    this.options.onStop?.(runId, task.volumes);
     this.options.clock.after(this.options.stopMs ?? 500, end);
   }
 

@@ -11,7 +11,11 @@ const run = promisify(execFile);
 export const uniqueStack = (prefix: string) => `${prefix}${randomBytes(3).toString('hex')}`;
 
 /** Polls until `check` holds. Timing decides nothing: the deadline only ends a wait that would never end. */
-export async function eventually(what: string, check: () => Promise<boolean>, deadlineMs = 60_000): Promise<void> {
+export async function eventually(
+  what: string,
+  check: () => Promise<boolean>,
+  deadlineMs = 60_000,
+): Promise<void> {
   const end = Date.now() + deadlineMs;
   for (;;) {
     if (await check()) return;
@@ -43,6 +47,8 @@ const succeeds = (removal: Promise<unknown>) =>
 
 /** Runs a command inside the container of a workspace. @returns its standard output */
 export async function execIn(containerId: string, command: string[], user = 'dev'): Promise<string> {
-  const { stdout } = await run('docker', ['exec', '--user', user, containerId, ...command], { encoding: 'utf8' });
+  const { stdout } = await run('docker', ['exec', '--user', user, containerId, ...command], {
+    encoding: 'utf8',
+  });
   return stdout;
 }

@@ -36,7 +36,8 @@ export function createDiscoveryServer(options: DiscoveryOptions): http.Server {
     const url = new URL(request.url ?? '/', 'http://discovery');
     const path = url.pathname.replace(/^\/v[\d.]+/, '');
     const client = request.socket.remoteAddress ?? '';
-    if (request.method !== 'GET' && request.method !== 'HEAD') return send(response, 405, { message: 'read only' });
+    if (request.method !== 'GET' && request.method !== 'HEAD')
+      return send(response, 405, { message: 'read only' });
     if (path === '/_ping') {
       // A client that negotiates is a new one: it knows nothing yet.
       told.delete(client);
@@ -48,13 +49,20 @@ export function createDiscoveryServer(options: DiscoveryOptions): http.Server {
       await catalogue.changed(told.get(client) ?? -1, holdMs, gone.signal);
       told.set(client, catalogue.revision);
       onPoll?.();
-      return send(response, 200, { ApiVersion: API_VERSION, MinAPIVersion: '1.24', Version: '20.10.24', Os: 'linux' });
+      return send(response, 200, {
+        ApiVersion: API_VERSION,
+        MinAPIVersion: '1.24',
+        Version: '20.10.24',
+        Os: 'linux',
+      });
     }
     const sweep = catalogue.latest;
     // Before the first sweep nothing is known, which is not the same as "there is nothing".
     if (sweep === null) return send(response, 503, { message: 'the engine has not been listed yet' });
     const found = lookUp(sweep, path, parseFilters(url.searchParams.get('filters')));
-    return found === undefined ? send(response, 404, { message: 'page not found' }) : send(response, 200, found);
+    return found === undefined
+      ? send(response, 404, { message: 'page not found' })
+      : send(response, 200, found);
   }
 }
 

@@ -26,7 +26,9 @@ export function engineMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-export const isNotFound = (error: unknown) => statusOf(error) === 404;
+/** Some engines report a cluster network that is gone with a 500. */
+export const isNotFound = (error: unknown) =>
+  statusOf(error) === 404 || (statusOf(error) === 500 && /not found/.test(engineMessage(error)));
 
 /** Runs a removal for which "not there" is as good as "gone". */
 export async function goneIsFine(removal: Promise<unknown>): Promise<void> {

@@ -10,7 +10,9 @@ const REOPEN_MS = 1000;
 export function watchEvents(docker: Docker, hint: () => void, signal: AbortSignal): void {
   const open = () => {
     if (signal.aborted) return;
-    docker.getEvents({ filters: { type: ['service', 'container', 'network', 'volume'] } }).then(listen, reopen);
+    docker
+      .getEvents({ filters: { type: ['service', 'container', 'network', 'volume'] } })
+      .then(listen, reopen);
   };
   const listen = (stream: NodeJS.ReadableStream) => {
     const end = () => (stream as unknown as { destroy(): void }).destroy();

@@ -1,4 +1,5 @@
 import type Docker from 'dockerode';
+import { NotYetError } from '../../ports/errors.js';
 import type { Gateway } from '../../ports/gateway.js';
 import { GATEWAY_ALIAS } from './agent-env.js';
 import { engineMessage, isNotFound, statusOf } from './engine.js';
@@ -14,6 +15,8 @@ export class DockerGateway implements Gateway {
         .connect({ Container: containerId, EndpointConfig: { Aliases: [GATEWAY_ALIAS] } });
     } catch (error) {
       if (statusOf(error) === 403 && /already exists/.test(engineMessage(error))) return;
+      // A task's container can join a network only once the node has it, which the first task on it brings about.
+      if (isNotFound(error)) throw new NotYetError(engineMessage(error));
       throw error;
     }
   }

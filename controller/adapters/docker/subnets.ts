@@ -18,7 +18,9 @@ export function freeSubnet(pool: string, used: Iterable<string>): string {
   const step = 2 ** (32 - WORKSPACE_BITS);
   for (let offset = RESERVED_ADDRESSES; offset + step <= size; offset += step) {
     const candidate = first + offset;
-    const clash = taken.some((other) => candidate < other.first + other.size && other.first < candidate + step);
+    const clash = taken.some(
+      (other) => candidate < other.first + other.size && other.first < candidate + step,
+    );
     if (!clash) return `${formatAddress(candidate)}/${WORKSPACE_BITS}`;
   }
   throw new BerthError('BERTH_POOL_EXHAUSTED', `no free network in ${pool}; set a larger BERTH_ADDRESS_POOL`);

@@ -2,7 +2,7 @@ import type Docker from 'dockerode';
 import { TerminalError } from '../../../shared/errors.js';
 import { LABELS, type Names } from '../../names.js';
 import type { Cluster, ClusterView, NetworkRequest, ServiceRequest } from '../../ports/cluster.js';
-import { StillInUseError } from '../../ports/errors.js';
+import { NotYetError } from '../../ports/errors.js';
 import { engineMessage, goneIsFine, isNotFound, statusOf } from './engine.js';
 import { watchEvents } from './events.js';
 import { serviceSpec } from './service-spec.js';
@@ -48,7 +48,9 @@ export class SwarmCluster implements Cluster {
   private async createNetworkNow({ workspaceId }: NetworkRequest): Promise<void> {
     const { names, addressPool } = this.settings;
     const present = await this.docker.listNetworks();
-    const used = present.flatMap((network) => network.IPAM?.Config?.flatMap((entry) => entry.Subnet ?? []) ?? []);
+    const used = present.flatMap(
+      (network) => network.IPAM?.Config?.flatMap((entry) => entry.Subnet ?? []) ?? [],
+    );
     const name = names.network(workspaceId);
     try {
       await this.docker.createNetwork({
@@ -69,7 +71,15 @@ export class SwarmCluster implements Cluster {
     const { names, domain, stopGraceSeconds, envOf } = this.settings;
     const name = names.service(request.workspaceId);
     const [imageReference, env] = await Promise.all([this.resolveImage(request.image), envOf(request)]);
-    const spec = serviceSpec({ request, name, stack: names.stack, domain, imageReference, env, stopGraceSeconds });
+    const spec = serviceSpec({
+      request,
+      name,
+      stack: names.stack,
+      domain,
+      imageReference,
+      env,
+      stopGraceSeconds,
+    });
     try {
       await this.docker.createService(spec);
     } catch (error) {
@@ -104,7 +114,8 @@ export class SwarmCluster implements Cluster {
       await goneIsFine(this.docker.getNetwork(networkId).remove());
     } catch (error) {
       // The engine refuses with various codes while a container or task still holds it.
-      if (/active endpoints|in use/.test(engineMessage(error))) throw new StillInUseError(`network ${networkId}`);
+      if (/active endpoints|in use/.test(engineMessage(error)))
+        throw new NotYetError(`network ${networkId} is still in use`);
       throw error;
     }
   }
@@ -113,7 +124,7 @@ export class SwarmCluster implements Cluster {
     try {
       await goneIsFine(this.docker.getVolume(name).remove());
     } catch (error) {
-      if (statusOf(error) === 409) throw new StillInUseError(`volume ${name}`);
+      if (statusOf(error) === 409) throw new NotYetError(`volume ${name} is still in use`);
       throw error;
     }
   }
@@ -127,7 +138,9 @@ export class SwarmCluster implements Cluster {
   }
 
   private async isOurs(name: string, workspaceId: string): Promise<boolean> {
-    const { Spec } = (await this.docker.getService(name).inspect()) as { Spec: { Labels?: Record<string, string> } };
+    const { Spec } = (await this.docker.getService(name).inspect()) as {
+      Spec: { Labels?: Record<string, string> };
+    };
     return Spec.Labels?.[LABELS.workspace] === workspaceId;
   }
 
@@ -139,7 +152,9 @@ export class SwarmCluster implements Cluster {
       return RepoDigests?.[0] ?? Id;
     } catch (error) {
       if (!isNotFound(error)) throw error;
-      throw new TerminalError(`The image ${named} is not on this machine; \`make images\` gets or builds it.`);
+      throw new TerminalError(
+        `The image ${named} is not on this machine; \`make images\` gets or builds it.`,
+      );
     }
   }
 }

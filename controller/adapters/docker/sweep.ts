@@ -1,5 +1,11 @@
 import type Docker from 'dockerode';
-import type { ClusterView, GatewayState, NetworkState, ServiceState, TaskState } from '../../ports/cluster.js';
+import type {
+  ClusterView,
+  GatewayState,
+  NetworkState,
+  ServiceState,
+  TaskState,
+} from '../../ports/cluster.js';
 import { LABELS } from '../../names.js';
 
 /** The engine's own answers of one sweep; the discovery endpoint hands them on. */
@@ -41,13 +47,17 @@ export async function sweep(docker: Docker, stack: string): Promise<{ view: Clus
     docker.listNetworks({ filters }),
     docker.listVolumes({ filters }),
     docker.listNodes() as Promise<RawNode[]>,
-    docker.listContainers({ filters: { label: [`com.docker.swarm.service.name=${stack}_gateway`], status: ['running'] } }),
+    docker.listContainers({
+      filters: { label: [`com.docker.swarm.service.name=${stack}_gateway`], status: ['running'] },
+    }),
   ]);
   const ofWorkspace = services.filter((service) => service.Spec.Labels[LABELS.workspace] !== undefined);
+  const serviceIds = new Set(ofWorkspace.map((service) => service.ID));
+  const tasksOfWorkspaces = tasks.filter((task) => serviceIds.has(task.ServiceID));
   return {
     view: {
       services: ofWorkspace.map(serviceState),
-      tasks: tasks.map(taskState),
+      tasks: tasksOfWorkspaces.map(taskState),
       networks: networks.flatMap(networkState),
       volumes: volumes.Volumes.flatMap(({ Name, Labels }) => {
         const workspaceId = Labels?.[LABELS.workspace];
@@ -55,7 +65,7 @@ export async function sweep(docker: Docker, stack: string): Promise<{ view: Clus
       }),
       gateway: gatewayState(gateways),
     },
-    raw: { services: ofWorkspace, tasks, networks, nodes },
+    raw: { services: ofWorkspace, tasks: tasksOfWorkspaces, networks, nodes },
   };
 }
 

@@ -44,7 +44,11 @@ describe('service of a workspace', () => {
     stopGraceSeconds: 300,
   }) as unknown as {
     Labels: Record<string, string>;
-    TaskTemplate: { Resources: { Limits: object }; RestartPolicy: object; ContainerSpec: { StopGracePeriod: number } };
+    TaskTemplate: {
+      Resources: { Limits: object };
+      RestartPolicy: object;
+      ContainerSpec: { StopGracePeriod: number };
+    };
   };
 
   it('has the limits that were asked for (R7) and no more than three restarts (R3.4)', () => {

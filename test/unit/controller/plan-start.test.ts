@@ -1,7 +1,16 @@
 import { expect } from 'chai';
 import { generationOf } from '../../../shared/model/desired.js';
 import { plan } from '../../../controller/plan/plan.js';
-import { conditionOf, declare, EMPTY_WORLD, fullWorld, inputOf, NOW, reportOf, task } from '../../support/planning.js';
+import {
+  conditionOf,
+  declare,
+  EMPTY_WORLD,
+  fullWorld,
+  inputOf,
+  NOW,
+  reportOf,
+  task,
+} from '../../support/planning.js';
 
 const types = (actions: { type: string }[]) => actions.map((action) => action.type);
 
@@ -50,9 +59,14 @@ describe('plan: starting', () => {
 
   it('attaches a gateway that was replaced, and proves the routes anew', () => {
     const { observed } = plan(inputOf(desired, fullWorld(desired)));
-    const world = fullWorld(desired, { gateway: { containerId: 'gateway-2', attached: false }, routes: null });
+    const world = fullWorld(desired, {
+      gateway: { containerId: 'gateway-2', attached: false },
+      routes: null,
+    });
     const { actions, observed: after } = plan(inputOf(desired, world, { observed }));
-    expect(actions).to.deep.equal([{ type: 'attachGateway', networkId: 'network-1', containerId: 'gateway-2' }]);
+    expect(actions).to.deep.equal([
+      { type: 'attachGateway', networkId: 'network-1', containerId: 'gateway-2' },
+    ]);
     expect(after?.phase).to.equal('running');
     expect(conditionOf(after, 'RoutesReady')?.status).to.equal('False');
   });
@@ -79,7 +93,10 @@ describe('plan: starting', () => {
   });
 
   it('gives up after the deadline and tells what it waited for', () => {
-    const world = fullWorld(desired, { tasks: [task({ state: 'pending', error: 'no suitable node' })], routes: null });
+    const world = fullWorld(desired, {
+      tasks: [task({ state: 'pending', error: 'no suitable node' })],
+      routes: null,
+    });
     const first = plan(inputOf(desired, world));
     const late = new Date(NOW.getTime() + 300_000);
     const { observed } = plan(inputOf(desired, world, { observed: first.observed, now: late }));
@@ -90,7 +107,12 @@ describe('plan: starting', () => {
   it('halts as Crashed when Swarm has used up its attempts after it had run', () => {
     const running = plan(inputOf(desired, fullWorld(desired)));
     const tasks = [1, 2, 3, 4].map((n) =>
-      task({ id: `task-${n}`, state: 'failed', desiredState: 'shutdown', error: 'task: non-zero exit (137)' }),
+      task({
+        id: `task-${n}`,
+        state: 'failed',
+        desiredState: 'shutdown',
+        error: 'task: non-zero exit (137)',
+      }),
     );
     const world = fullWorld(desired, { tasks, routes: null });
     const { observed } = plan(inputOf(desired, world, { observed: running.observed }));
@@ -113,7 +135,10 @@ describe('plan: starting', () => {
     const declaration = { kind: 'invalid', reason: 'Malformed', message: 'demo.yaml:3: bad' } as const;
     const after = plan(inputOf(null, fullWorld(desired, { routes: null }), { observed, declaration }));
     expect(after.observed?.phase).to.equal('running');
-    expect(conditionOf(after.observed, 'SpecValid')).to.include({ status: 'False', message: 'demo.yaml:3: bad' });
+    expect(conditionOf(after.observed, 'SpecValid')).to.include({
+      status: 'False',
+      message: 'demo.yaml:3: bad',
+    });
     expect(after.actions).to.deep.equal([]);
   });
 

@@ -2,7 +2,17 @@ import { expect } from 'chai';
 import { plan } from '../../../controller/plan/plan.js';
 import type { Plan, World } from '../../../controller/plan/types.js';
 import type { Observed } from '../../../shared/model/observed.js';
-import { conditionOf, declare, EMPTY_WORLD, fullWorld, inputOf, NOW, reportOf, saved, task } from '../../support/planning.js';
+import {
+  conditionOf,
+  declare,
+  EMPTY_WORLD,
+  fullWorld,
+  inputOf,
+  NOW,
+  reportOf,
+  saved,
+  task,
+} from '../../support/planning.js';
 
 describe('plan: stopping', () => {
   const desired = declare();
@@ -11,8 +21,10 @@ describe('plan: stopping', () => {
   const scaled = { ...fullWorld(desired).service!, replicas: 0 };
   const finished = reportOf('finished', { finalSync: saved });
 
-  const stop = (world: World, change: Partial<{ observed: Observed | null; report: typeof finished | null }> = {}): Plan =>
-    plan(inputOf(deleted, world, { observed: running, report: finished, ...change }));
+  const stop = (
+    world: World,
+    change: Partial<{ observed: Observed | null; report: typeof finished | null }> = {},
+  ): Plan => plan(inputOf(deleted, world, { observed: running, report: finished, ...change }));
 
   it('asks the container to end before anything else', () => {
     const { actions, observed } = stop(fullWorld(desired));
@@ -111,12 +123,17 @@ describe('plan: stopping', () => {
   });
 
   it('stays stopped after it ended by itself, until somebody changes the declaration', () => {
-    const halted = { ...running!, halt: { generation: running!.observedGeneration, reason: 'Crashed', message: 'x' } } as const;
+    const halted = {
+      ...running!,
+      halt: { generation: running!.observedGeneration, reason: 'Crashed', message: 'x' },
+    } as const;
     const down = plan(inputOf(desired, EMPTY_WORLD, { observed: halted }));
     expect(down.observed).to.include({ phase: 'stopped', shutdownReason: 'Crashed' });
     expect(plan(inputOf(desired, EMPTY_WORLD, { observed: down.observed })).actions).to.deep.equal([]);
     const changed = declare({ resources: { cpus: 1, memoryBytes: 1024 ** 3 } });
-    expect(plan(inputOf(changed, EMPTY_WORLD, { observed: down.observed })).observed?.phase).to.equal('starting');
+    expect(plan(inputOf(changed, EMPTY_WORLD, { observed: down.observed })).observed?.phase).to.equal(
+      'starting',
+    );
   });
 
   it('never deletes by force when it takes too long, but says so', () => {

@@ -22,8 +22,20 @@ describe('model', () => {
   });
 
   it("accepts S3's bucket names only", () => {
-    for (const name of ['demo', 'my.bucket-1', 'a1b']) expect(bucketSchema.safeParse(name).success, name).to.equal(true);
-    for (const name of ['', 'ab', 'Demo', '-a-', 'a..b', '1.2.3.4', 'a/b', 'a b', 'x'.repeat(64), '{{env "X"}}']) {
+    for (const name of ['demo', 'my.bucket-1', 'a1b'])
+      expect(bucketSchema.safeParse(name).success, name).to.equal(true);
+    for (const name of [
+      '',
+      'ab',
+      'Demo',
+      '-a-',
+      'a..b',
+      '1.2.3.4',
+      'a/b',
+      'a b',
+      'x'.repeat(64),
+      '{{env "X"}}',
+    ]) {
       expect(bucketSchema.safeParse(name).success, name).to.equal(false);
     }
   });
@@ -31,11 +43,20 @@ describe('model', () => {
   it('names the same wish with the same generation and another with another', () => {
     const declare = (spec: object, metadata: object = {}) =>
       generationOf(
-        desiredSchema.parse({ apiVersion: 'berth/v1', kind: 'Workspace', metadata: { id: 'a', ...metadata }, spec }),
+        desiredSchema.parse({
+          apiVersion: 'berth/v1',
+          kind: 'Workspace',
+          metadata: { id: 'a', ...metadata },
+          spec,
+        }),
       );
     const base = declare({ bucket: 'demo' });
     expect(declare({ bucket: 'demo' }, { labels: { team: 'x' } })).to.equal(base);
-    for (const other of [{ bucket: 'demo2' }, { bucket: 'demo', prefix: 'p' }, { bucket: 'demo', state: 'stopped' }]) {
+    for (const other of [
+      { bucket: 'demo2' },
+      { bucket: 'demo', prefix: 'p' },
+      { bucket: 'demo', state: 'stopped' },
+    ]) {
       expect(declare(other)).not.to.equal(base);
     }
     expect(declare({ bucket: 'demo' }, { uid: 'new' })).not.to.equal(base);
@@ -52,11 +73,15 @@ describe('model', () => {
 
   it('never waits longer than it may, nor less than half of the step', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 1000 }), fc.double({ min: 0, max: 0.999, noNaN: true }), (failures, random) => {
-        const ms = backoffMs(failures, { baseMs: 1000, maxMs: 300_000 }, () => random);
-        const step = Math.min(300_000, 1000 * 2 ** Math.min(failures - 1, 30));
-        expect(ms).to.be.within(step / 2, step);
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 1000 }),
+        fc.double({ min: 0, max: 0.999, noNaN: true }),
+        (failures, random) => {
+          const ms = backoffMs(failures, { baseMs: 1000, maxMs: 300_000 }, () => random);
+          const step = Math.min(300_000, 1000 * 2 ** Math.min(failures - 1, 30));
+          expect(ms).to.be.within(step / 2, step);
+        },
+      ),
     );
   });
 

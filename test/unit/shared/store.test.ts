@@ -11,7 +11,12 @@ describe('RecordFolder', () => {
   let folder: string;
   let records: RecordFolder<Desired>;
   const record = (bucket = 'demo') =>
-    desiredSchema.parse({ apiVersion: 'berth/v1', kind: 'Workspace', metadata: { id: 'demo' }, spec: { bucket } });
+    desiredSchema.parse({
+      apiVersion: 'berth/v1',
+      kind: 'Workspace',
+      metadata: { id: 'demo' },
+      spec: { bucket },
+    });
   const file = () => path.join(folder, 'demo.yaml');
 
   beforeEach(async () => {
@@ -67,7 +72,10 @@ spec:
   });
 
   it('reports a wrong value with its field and line', async () => {
-    await writeFile(file(), 'apiVersion: berth/v1\nkind: Workspace\nmetadata:\n  id: demo\nspec:\n  bucket: NO\n');
+    await writeFile(
+      file(),
+      'apiVersion: berth/v1\nkind: Workspace\nmetadata:\n  id: demo\nspec:\n  bucket: NO\n',
+    );
     const read = await records.read('demo');
     if (read.kind !== 'invalid') throw new Error('not invalid');
     expect(read.problem.message).to.match(/^demo\.yaml:6: spec\.bucket: /);
@@ -75,7 +83,9 @@ spec:
 
   it('lets exactly one of many creators win', async () => {
     const results = await Promise.allSettled(
-      Array.from({ length: 10 }, () => new RecordFolder(folder, yamlCodec, desiredSchema).write('demo', record(), { ifMatch: null })),
+      Array.from({ length: 10 }, () =>
+        new RecordFolder(folder, yamlCodec, desiredSchema).write('demo', record(), { ifMatch: null }),
+      ),
     );
     expect(results.filter((result) => result.status === 'fulfilled')).to.have.length(1);
     for (const result of results) {
@@ -86,7 +96,9 @@ spec:
   it('refuses to overwrite what changed since it was read', async () => {
     const etag = await records.write('demo', record());
     await records.write('demo', record('other'));
-    const refused = await records.write('demo', record('mine'), { ifMatch: etag }).catch((error: unknown) => error);
+    const refused = await records
+      .write('demo', record('mine'), { ifMatch: etag })
+      .catch((error: unknown) => error);
     expect(refused).to.be.instanceOf(RecordConflictError);
   });
 

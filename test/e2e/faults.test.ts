@@ -1,0 +1,155 @@
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { expect } from 'chai';
+import { Berth, Bucket } from '../support/berth.js';
+import { eventually } from '../support/swarm.js';
+
+const run = promisify(execFile);
+
+describe('Bad input and faults, on the real thing', function () {
+  this.timeout(240_000);
+  const berth = new Berth();
+  const unique = randomBytes(4).toString('hex');
+  const ids = new Set<string>();
+  const files: string[] = [];
+
+  after(async () => {
+    await Promise.all(files.map((file) => rm(file, { force: true })));
+    await berth.removeQuietly(ids);
+    berth.close();
+  });
+
+  const declareFile = async (id: string, text: string) => {
+    const file = path.join(berth.stateDir, 'desired', `${id}.yaml`);
+    files.push(file);
+    await writeFile(file, text);
+  };
+  const condition = async (id: string, type: string) =>
+    (await berth.view(id)).conditions?.find((item) => item.type === type);
+
+  /** Restarts the controller with another rule for missing buckets. */
+  async function createBuckets(value: boolean): Promise<void> {
+    const service = `${berth.stack}_controller`;
+    await run('docker', [
+      'service',
+      'update',
+      '--quiet',
+      '--env-add',
+      `BERTH_S3_CREATE_BUCKETS=${value}`,
+      service,
+    ]);
+    const ready = `https://api.${berth.domain}:${berth.port}/readyz`;
+    await eventually('controller back', async () => (await berth.request('GET', ready)).status === 200);
+  }
+
+  it('lets nobody in without a valid key (R10)', async () => {
+    const url = `https://api.${berth.domain}:${berth.port}/api/containers`;
+    for (const header of [
+      undefined,
+      '',
+      'Bearer',
+      'Bearer nonsense',
+      'Basic YTpi',
+      'Bearer bkaaaaaaaa_wrong',
+    ]) {
+      const answer = await berth.request(
+        'GET',
+        url,
+        header === undefined ? {} : { headers: { Authorization: header } },
+      );
+      expect(answer.status, String(header)).to.equal(401);
+    }
+  });
+
+  it("does not show the agents' entry, the controller or Traefik itself to the internet", async () => {
+    const api = `https://api.${berth.domain}:${berth.port}`;
+    expect((await berth.request('PUT', `${api}/agent/report`, { body: '{}' })).status).to.equal(404);
+    expect((await berth.request('GET', `${api}/metrics`)).status).to.equal(404);
+    expect((await berth.request('GET', `${api}/dashboard/`)).status).to.equal(404);
+    const metrics = `https://metrics.${berth.domain}:${berth.port}/metrics`;
+    expect((await berth.request('GET', metrics)).status).to.equal(401);
+  });
+
+  it('gives Prometheus its series with a key', async () => {
+    const key = process.env['BERTH_TEST_KEY'] ?? '';
+    const metrics = `https://metrics.${berth.domain}:${berth.port}/metrics`;
+    const answer = await berth.request('GET', metrics, { headers: { Authorization: `Bearer ${key}` } });
+    expect(answer.status).to.equal(200);
+    expect(answer.text).to.match(/^berth_workspaces\{phase="running"\} \d+$/m);
+    expect(answer.text).to.match(/^berth_engine_up 1$/m);
+  });
+
+  it("ends a start whose bucket does not exist with the S3 error's words, and leaves nothing behind", async () => {
+    await createBuckets(false);
+    try {
+      const answer = await berth.api<{ code: string; detail: string; workspace: { containerId: string } }>(
+        'POST',
+        '/api/containers/start?wait=90',
+        { bucketId: `missing-${unique}`, name: `missing-${unique}`, image: 'berth/testspace' },
+      );
+      ids.add(`missing-${unique}`);
+      expect(answer.status, answer.text).to.equal(503);
+      expect(answer.text).to.contain('NoSuchBucket');
+      await eventually('stopped', async () => (await berth.view(`missing-${unique}`)).status === 'stopped');
+      const view = await berth.view(`missing-${unique}`);
+      expect(view.shutdownReason).to.equal('StartFailed');
+      expect(view.message).to.contain('NoSuchBucket');
+      expect(await berth.leftOvers(`missing-${unique}`)).to.deep.equal([]);
+    } finally {
+      await createBuckets(true);
+    }
+  });
+
+  it('goes on with the others when a desired file is broken, and says where', async () => {
+    const [broken, fine] = [`broken-${unique}`, `fine-${unique}`];
+    ids.add(fine);
+    await declareFile(broken, 'apiVersion: berth/v1\nkind: Workspace\n  metadata: [\n');
+    await declareFile(
+      fine,
+      `apiVersion: berth/v1\nkind: Workspace\nmetadata:\n  id: ${fine}\nspec:\n  bucket: ${fine}\n  image: berth/testspace\n`,
+    );
+    await eventually('the good one runs', async () => (await berth.view(fine)).status === 'running');
+    const found = await condition(broken, 'SpecValid');
+    expect(found?.status).to.equal('False');
+    expect(found?.message).to.match(/^broken-.*\.yaml:\d+: /);
+  });
+
+  it('keeps a workspace running when its file is broken by an edit, and ends it in order when the file goes', async () => {
+    const fine = `fine-${unique}`;
+    const container = await berth.containerOf(fine);
+    await declareFile(fine, 'spec: {');
+    await eventually('told', async () => (await condition(fine, 'SpecValid'))?.status === 'False');
+    expect((await berth.view(fine)).status).to.equal('running');
+    expect(await berth.containerOf(fine)).to.equal(container);
+    await berth.shell(fine, 'echo kept > /workspace/kept.txt');
+    await rm(path.join(berth.stateDir, 'desired', `${fine}.yaml`));
+    await eventually('stopped', async () => (await berth.view(fine)).status === 'stopped');
+    expect((await berth.view(fine)).shutdownReason).to.equal('OperatorRequest');
+    expect(await berth.leftOvers(fine)).to.deep.equal([]);
+    const bucket = new Bucket(berth, fine);
+    expect(await bucket.get('kept.txt')).to.equal('kept\n');
+    bucket.close();
+  });
+
+  it('attaches the gateway again when it was replaced: the URLs work again', async () => {
+    const { containerId: id, urls } = await berth.start({ bucketId: `gate-${unique}` });
+    ids.add(id);
+    const { stdout } = await run('docker', [
+      'ps',
+      '--quiet',
+      '--filter',
+      `label=com.docker.swarm.service.name=${berth.stack}_gateway`,
+    ]);
+    await run('docker', ['kill', stdout.trim()]);
+    await eventually('the URL answers again', () =>
+      berth.request('GET', urls.code).then(
+        ({ status }) => status === 200,
+        () => false,
+      ),
+    );
+    expect((await berth.view(id)).status).to.equal('running');
+  });
+});

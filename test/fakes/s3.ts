@@ -1,0 +1,177 @@
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { multipartEtag } from '../../agent/sync/etag.js';
+import type {
+  Condition,
+  ListedObject,
+  Metadata,
+  ObjectContent,
+  ObjectHead,
+  S3Port,
+  UploadedPart,
+} from '../../agent/sync/ports.js';
+import { S3Error } from '../../agent/sync/s3-error.js';
+
+interface Stored extends ObjectHead {
+  body: Buffer;
+}
+
+/** What happens to a request: `null` lets it through. */
+export type Fault =
+  | null
+  /** The request never arrives. */
+  | 'dropBefore'
+  /** It is carried out, but the answer never arrives. */
+  | 'dropAfter'
+  | S3Error;
+
+export type Call = { method: string; key: string };
+
+const PAGE = 1000;
+
+/**
+ * An S3 server in memory, as strict as SeaweedFS 4.48 and AWS about conditions: the contract suite runs
+ * on it and on the real server.
+ */
+export class FakeS3 implements S3Port {
+  readonly objects = new Map<string, Stored>();
+  /** Folders that keys implied, which stay when they are empty, as in SeaweedFS. */
+  readonly folders = new Set<string>();
+  readonly uploads = new Map<string, { key: string; metadata: Metadata; parts: Map<number, Buffer> }>();
+  /** Every request that arrived or was meant to. */
+  calls: Call[] = [];
+  bucketExists = true;
+  /** Decides the fate of each request. */
+  fault: (call: Call) => Fault = () => null;
+  private uploadNumber = 0;
+
+  async *list(prefix: string): AsyncGenerator<ListedObject[]> {
+    const keys = await this.answer('list', prefix, () =>
+      [...this.objects.keys()].filter((key) => key.startsWith(prefix)).sort(byBytes),
+    );
+    for (let start = 0; start < keys.length; start += PAGE) {
+      yield keys.slice(start, start + PAGE).flatMap((key) => {
+        const object = this.objects.get(key);
+        return object ? [{ key, etag: object.etag, size: object.size }] : [];
+      });
+    }
+  }
+
+  head(key: string): Promise<ObjectHead | null> {
+    return this.answer('head', key, () => this.objects.get(key) ?? null);
+  }
+
+  get(key: string): Promise<ObjectContent> {
+    return this.answer('get', key, () => {
+      const object = this.objects.get(key);
+      if (!object) throw new S3Error('missing', 'NoSuchKey', 'no such key', 404);
+      return { ...object, body: Readable.from(object.size === 0 ? [] : [object.body]) };
+    });
+  }
+
+  put(key: string, body: Buffer, metadata: Metadata, condition: Condition): Promise<{ etag: string }> {
+    return this.answer('put', key, () => {
+      this.check(key, condition);
+      return this.store(key, body, metadata, createHash('md5').update(body).digest('hex'));
+    });
+  }
+
+  remove(key: string, etag: string): Promise<void> {
+    return this.answer('remove', key, () => {
+      this.check(key, { kind: 'match', etag });
+      this.objects.delete(key);
+    });
+  }
+
+  removeFolder(key: string): Promise<void> {
+    return this.answer('removeFolder', key, () => {
+      const inside = [...this.objects.keys(), ...this.folders].some((other) => other.startsWith(`${key}/`));
+      if (!inside) this.folders.delete(key);
+    });
+  }
+
+  startUpload(key: string, metadata: Metadata): Promise<string> {
+    return this.answer('startUpload', key, () => {
+      const id = `upload-${++this.uploadNumber}`;
+      this.uploads.set(id, { key, metadata, parts: new Map() });
+      return id;
+    });
+  }
+
+  putPart(key: string, uploadId: string, number: number, body: Buffer): Promise<UploadedPart> {
+    return this.answer('putPart', key, () => {
+      this.upload(uploadId).parts.set(number, Buffer.from(body));
+      return { number, etag: createHash('md5').update(body).digest('hex') };
+    });
+  }
+
+  completeUpload(key: string, uploadId: string, parts: UploadedPart[], condition: Condition) {
+    return this.answer('completeUpload', key, () => {
+      const upload = this.upload(uploadId);
+      this.check(key, condition);
+      const bodies = parts.map((part) => upload.parts.get(part.number) ?? Buffer.alloc(0));
+      this.uploads.delete(uploadId);
+      const digests = bodies.map((body) => createHash('md5').update(body).digest());
+      return this.store(key, Buffer.concat(bodies), upload.metadata, multipartEtag(digests));
+    });
+  }
+
+  abortUpload(key: string, uploadId: string): Promise<void> {
+    return this.answer('abortUpload', key, () => {
+      this.uploads.delete(uploadId);
+    });
+  }
+
+  async createBucket(): Promise<void> {
+    this.calls.push({ method: 'createBucket', key: '' });
+    this.bucketExists = true;
+  }
+
+  /** Writes an object as some other tool would. */
+  seed(key: string, body: string | Buffer, metadata: Metadata = {}): string {
+    const content = Buffer.from(body);
+    return this.store(key, content, metadata, createHash('md5').update(content).digest('hex')).etag;
+  }
+
+  text(key: string): string | undefined {
+    return this.objects.get(key)?.body.toString();
+  }
+
+  private upload(id: string) {
+    const upload = this.uploads.get(id);
+    if (!upload) throw new S3Error('precondition', 'NoSuchUpload', 'no such upload', 404);
+    return upload;
+  }
+
+  private store(key: string, body: Buffer, metadata: Metadata, etag: string): { etag: string } {
+    for (let at = key.indexOf('/'); at > 0; at = key.indexOf('/', at + 1)) this.folders.add(key.slice(0, at));
+    this.objects.set(key, { etag, size: body.length, metadata, body, lastModifiedMs: 1_700_000_000_000 });
+    return { etag };
+  }
+
+  private check(key: string, condition: Condition): void {
+    const present = this.objects.get(key);
+    const holds =
+      condition.kind === 'absent' ? !present && !this.folders.has(key) : present?.etag === condition.etag;
+    if (!holds) throw new S3Error('precondition', 'PreconditionFailed', 'a condition did not hold', 412);
+  }
+
+  private async answer<T>(method: string, key: string, work: () => T): Promise<T> {
+    const call = { method, key };
+    this.calls.push(call);
+    // Requests take time, so that those sent together are under way together.
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    const fault = this.fault(call);
+    if (fault instanceof S3Error) throw fault;
+    if (fault === 'dropBefore') throw hungUp();
+    if (!this.bucketExists) throw new S3Error('bucket', 'NoSuchBucket', 'the bucket does not exist', 404);
+    const result = work();
+    if (fault === 'dropAfter') throw hungUp();
+    return result;
+  }
+}
+
+const hungUp = () => new S3Error('network', 'ECONNRESET', 'socket hang up');
+
+/** S3 sorts keys by their bytes. */
+const byBytes = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b));

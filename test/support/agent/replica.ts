@@ -1,0 +1,65 @@
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, lstatSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { silentLogger, type Logger } from '../../../shared/logger.js';
+import { SyncEngine } from '../../../agent/sync/engine.js';
+import type { S3Port } from '../../../agent/sync/ports.js';
+
+/** A workspace folder with its state, whose agent can be restarted, crashed, and lose its volume. */
+export class Replica {
+  readonly base = mkdtempSync(path.join(tmpdir(), 'berth-replica-'));
+  readonly root = path.join(this.base, 'ws');
+  readonly stateDir = path.join(this.base, 'home', '.berth');
+  engine!: SyncEngine;
+
+  constructor(
+    public s3: S3Port,
+    private readonly options: { prefix?: string; createBucket?: boolean; log?: Logger } = {},
+  ) {}
+
+  /** A new agent on what is there; what the last one had in memory is gone. */
+  async open(): Promise<this> {
+    this.engine = await SyncEngine.open(
+      {
+        workspaceDir: this.root,
+        stateDir: this.stateDir,
+        prefix: this.options.prefix ?? '',
+        owner: null,
+        createBucket: this.options.createBucket ?? false,
+        retry: { attempts: 3, baseMs: 1, maxMs: 2 },
+      },
+      this.s3,
+      this.options.log ?? silentLogger(),
+    );
+    return this;
+  }
+
+  async start(signal = new AbortController().signal): Promise<this> {
+    await this.open();
+    await this.engine.restore(signal, () => undefined);
+    return this;
+  }
+
+  at(...parts: string[]): string {
+    return path.join(this.root, ...parts);
+  }
+
+  /** Everything below the folder: path → content, link target or `<dir>`. */
+  tree(folder = ''): Record<string, string> {
+    const found: Record<string, string> = {};
+    for (const name of readdirSync(this.at(folder)).sort()) {
+      const child = folder === '' ? name : `${folder}/${name}`;
+      const stat = lstatSync(this.at(child));
+      if (stat.isSymbolicLink()) found[child] = `-> ${readlinkSync(this.at(child))}`;
+      else if (stat.isDirectory()) {
+        found[`${child}/`] = '<dir>';
+        Object.assign(found, this.tree(child));
+      } else found[child] = readFileSync(this.at(child), 'utf8');
+    }
+    return found;
+  }
+
+  dispose(): void {
+    rmSync(this.base, { recursive: true, force: true });
+  }
+}

