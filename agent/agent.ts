@@ -1,0 +1,218 @@
+import type { Server } from 'node:http';
+import path from 'node:path';
+import { messageOf } from '../shared/errors.js';
+import type { Logger } from '../shared/logger.js';
+import type { AgentReport, FinalSync } from '../shared/model/report.js';
+import { USER, type AgentConfig } from './config.js';
+import { createDesktopServer } from './desktop/server.js';
+import { loadStaticFiles } from './desktop/static-files.js';
+import { listen, shut } from './http/listen.js';
+import { step, type LifeEffect, type LifeEvent, type LifeState } from './lifecycle.js';
+import { Reporter } from './report/reporter.js';
+import { asUser, canDropBounding, userEnvironment } from './services/environment.js';
+import { giveFolder, prepareHome } from './services/home.js';
+import type { ServicesFile } from './services/spec.js';
+import { endStragglers, ownsProcessTable } from './services/stragglers.js';
+import { Supervisor } from './services/supervisor.js';
+import type { SyncEngine } from './sync/engine.js';
+import type { Owner } from './sync/safe-path.js';
+import { Ticker } from './ticker.js';
+import { createWebProxy } from './web/proxy.js';
+
+/** Between TERM and KILL for the user's processes. */
+const SERVICE_GRACE_MS = 8_000;
+/** Kept back from the time to stop, for the last report and the exit. */
+const STOP_MARGIN_MS = 5_000;
+/** How long a restore that failed for good is shown before the container ends by itself. */
+const FAILED_WAIT_MS = 120_000;
+
+export interface AgentParts {
+  config: AgentConfig;
+  services: ServicesFile;
+  engine: SyncEngine;
+  owner: Owner;
+  log: Logger;
+  exit: (code: number) => void;
+}
+
+/** Does what the lifecycle says, with the parts that do the work, and tells the API about it. */
+export class Agent {
+  private state: LifeState = 'idle';
+  private message: string | undefined;
+  private finalSync: FinalSync | undefined;
+  private webListening = false;
+  private readonly reporter: Reporter;
+  private readonly supervisor: Supervisor;
+  private readonly ticker: Ticker;
+  private readonly servers: Server[] = [];
+  private readonly cancelRestore = new AbortController();
+  private stopDeadline = Infinity;
+
+  constructor(private readonly parts: AgentParts) {
+    const { config, services, owner, log } = parts;
+    this.reporter = new Reporter(
+      { url: new URL('/agent/report', config.BERTH_API_URL).href, token: config.BERTH_AGENT_TOKEN },
+      () => this.report(),
+      log,
+    );
+    const dropBounding = canDropBounding();
+    this.supervisor = new Supervisor(services, {
+      wrap: (command) => (owner ? asUser(command, dropBounding) : [...command]),
+      env: userEnvironment({
+        home: this.home,
+        workspaceId: config.BERTH_WORKSPACE_ID,
+        urls: config.BERTH_URLS,
+        timezone: process.env.TZ,
+      }),
+      owner,
+      log,
+      onChange: () => this.onServiceChange(),
+    });
+    this.ticker = new Ticker(config.BERTH_SYNC_INTERVAL * 1000, () => this.cycle());
+  }
+
+  /** Begins the run; everything else follows from events. */
+  begin(): void {
+    this.reporter.start();
+    this.happen({ type: 'begin' });
+  }
+
+  /** SIGTERM came. */
+  term(): void {
+    if (this.stopDeadline === Infinity)
+      this.stopDeadline = Date.now() + this.parts.config.BERTH_STOP_GRACE * 1000 - STOP_MARGIN_MS;
+    this.happen({ type: 'term' });
+  }
+
+  private get home(): string {
+    return path.join(this.parts.config.BERTH_STATE_HOME, USER.name);
+  }
+
+  private happen(event: LifeEvent): void {
+    const { state, effects } = step(this.state, event);
+    if (state !== this.state) this.parts.log.info('state', { state, before: this.state });
+    this.state = state;
+    for (const effect of effects) this.perform(effect);
+  }
+
+  private perform(effect: LifeEffect): void {
+    switch (effect.do) {
+      case 'report':
+        this.message = effect.message;
+        this.reporter.tell();
+        return;
+      case 'restore':
+        return this.background(this.restore());
+      case 'cancelRestore':
+        return this.cancelRestore.abort(new Error('the workspace is stopping'));
+      case 'startServices':
+        return this.background(this.startServices());
+      case 'startCycles':
+        return this.ticker.start();
+      case 'waitForTerm':
+        setTimeout(() => this.happen({ type: 'gaveUp' }), FAILED_WAIT_MS).unref();
+        return;
+      case 'stop':
+        return this.background(this.stop(effect.restored));
+      case 'exit':
+        return this.background(this.leave(effect.exitCode));
+    }
+  }
+
+  /** A failure nobody expected ends the container, which is then seen and started again. */
+  private background(work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      this.parts.log.error('unexpected failure', { error });
+      this.parts.exit(70);
+    });
+  }
+
+  private async restore(): Promise<void> {
+    const { engine, log } = this.parts;
+    const startedAt = Date.now();
+    try {
+      await engine.restore(this.cancelRestore.signal, (message) => {
+        if (this.message === message) return;
+        log.warn('restore is waiting for the S3 server', { error: message });
+        this.message = message;
+        this.reporter.tell();
+      });
+    } catch (error) {
+      if (this.cancelRestore.signal.aborted) return;
+      log.error('restore failed for good', { error: messageOf(error) });
+      return this.happen({ type: 'restoreFailed', message: messageOf(error) });
+    }
+    const { downloaded, files, bytes } = engine.status();
+    log.info('files restored', { downloaded, files, bytes, ms: Date.now() - startedAt });
+    this.happen({ type: 'restored' });
+  }
+
+  private async startServices(): Promise<void> {
+    const { config, services, owner, log } = this.parts;
+    this.message = undefined;
+    giveFolder(config.BERTH_WORKSPACE_DIR, owner);
+    await prepareHome(this.home, config.BERTH_SKELETON_DIR, owner);
+    await this.supervisor.start();
+    const desktop = createDesktopServer({
+      files: await loadStaticFiles(config.BERTH_NOVNC_DIR),
+      rfbSocket: services.rfbSocket,
+      log,
+    });
+    const web = createWebProxy(config.BERTH_WEB_PORT);
+    this.servers.push(desktop, web);
+    await Promise.all([listen(desktop, config.BERTH_DESKTOP_LISTEN), listen(web, config.BERTH_WEB_LISTEN)]);
+    this.webListening = true;
+    await this.supervisor.whenReady();
+    this.happen({ type: 'servicesUp' });
+  }
+
+  private async cycle(): Promise<void> {
+    try {
+      const worthTelling = await this.parts.engine.cycle();
+      if (worthTelling && this.state === 'ready') this.reporter.tell();
+    } catch (error) {
+      // Whatever it is, the user's work goes on, and so does the next cycle.
+      this.parts.log.error('sync cycle failed unexpectedly', { error });
+    }
+  }
+
+  private async stop(restored: boolean): Promise<void> {
+    const { engine, log } = this.parts;
+    await this.ticker.stop();
+    await this.supervisor.stop(SERVICE_GRACE_MS);
+    if (this.parts.owner && ownsProcessTable()) await endStragglers(USER.uid, SERVICE_GRACE_MS / 2);
+    await Promise.all(this.servers.map(shut));
+    this.webListening = false;
+    const { finalSync, exitCode } = await engine.final(this.stopDeadline, restored);
+    this.finalSync = finalSync;
+    log.info('final sync', { finalSync, exitCode });
+    this.happen({ type: 'stopped', exitCode });
+  }
+
+  private async leave(exitCode: number): Promise<void> {
+    const deadline = Math.min(this.stopDeadline + STOP_MARGIN_MS / 2, Date.now() + FAILED_WAIT_MS);
+    const arrived = await this.reporter.flush(deadline);
+    if (!arrived) this.parts.log.warn('the last report did not reach the API');
+    this.reporter.stop();
+    this.parts.exit(exitCode);
+  }
+
+  private onServiceChange(): void {
+    if (this.state === 'ready') this.reporter.tell();
+  }
+
+  private report(): AgentReport {
+    const { config, engine } = this.parts;
+    const shown = this.state === 'ready' || this.state === 'failed' || this.state === 'finished';
+    const state = shown ? this.state : this.state === 'stopping' ? 'stopping' : 'restoring';
+    return {
+      runId: config.BERTH_RUN_ID,
+      state: state as AgentReport['state'],
+      ...(this.message === undefined ? {} : { message: this.message.slice(0, 2000) }),
+      services: { ...this.supervisor.status(), web: this.webListening },
+      sync: engine.status(),
+      lastActivityAt: engine.activityAt,
+      ...(this.finalSync === undefined ? {} : { finalSync: this.finalSync }),
+    };
+  }
+}

@@ -1,0 +1,72 @@
+import path from 'node:path';
+import process from 'node:process';
+import { messageOf } from '../shared/errors.js';
+import { createLogger } from '../shared/logger.js';
+import { Agent } from './agent.js';
+import { readConfig, USER, type AgentConfig } from './config.js';
+import { readServices } from './services/spec.js';
+import { AwsS3 } from './sync/aws.js';
+import { SyncEngine } from './sync/engine.js';
+
+/** Wrong settings: nothing that a restart could mend. */
+const EXIT_CONFIG = 78;
+
+function settings(): AgentConfig {
+  try {
+    return readConfig(process.env);
+  } catch (error) {
+    createLogger('agent').error('wrong settings', { error: messageOf(error) });
+    process.exit(EXIT_CONFIG);
+  }
+}
+
+const config = settings();
+const log = createLogger('agent', config.BERTH_LOG_LEVEL).child({
+  workspace: config.BERTH_WORKSPACE_ID,
+  run: config.BERTH_RUN_ID,
+});
+// Folders must be what their mode says, whoever started the container.
+process.umask(0o022);
+
+// Registered before anything that takes time: a stop during the start must not be missed.
+let agent: Agent | null = null;
+let termBeforeAgent = false;
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.on(signal, () => {
+    log.info('asked to stop', { signal });
+    if (agent) agent.term();
+    else termBeforeAgent = true;
+  });
+}
+
+const owner = process.getuid?.() === 0 ? { uid: USER.uid, gid: USER.gid } : null;
+const s3 = new AwsS3({
+  bucket: config.BERTH_BUCKET,
+  region: config.AWS_REGION,
+  endpoint: config.AWS_ENDPOINT_URL_S3,
+  accessKeyId: config.AWS_ACCESS_KEY_ID,
+  secretAccessKey: config.AWS_SECRET_ACCESS_KEY,
+  sessionToken: config.AWS_SESSION_TOKEN,
+});
+try {
+  const services = await readServices(config.BERTH_SERVICES_FILE);
+  const engine = await SyncEngine.open(
+    {
+      workspaceDir: config.BERTH_WORKSPACE_DIR,
+      stateDir: path.join(config.BERTH_STATE_HOME, '.berth'),
+      prefix: config.BERTH_PREFIX,
+      owner,
+      createBucket: config.BERTH_S3_CREATE_BUCKET,
+    },
+    s3,
+    log,
+  );
+  // Let the log out first; streams to a pipe are written in the background.
+  const exit = (code: number) => setTimeout(() => process.exit(code), 20);
+  agent = new Agent({ config, services, engine, owner, log, exit });
+  agent.begin();
+  if (termBeforeAgent) agent.term();
+} catch (error) {
+  log.error('the agent could not start', { error: messageOf(error) });
+  setTimeout(() => process.exit(EXIT_CONFIG), 20);
+}

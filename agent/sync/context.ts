@@ -1,0 +1,44 @@
+import type { Logger } from '../../shared/logger.js';
+import type { EntryId, Keyspace } from './keys.js';
+import type { Limits } from './limits.js';
+import type { S3Port } from './ports.js';
+import type { Owner } from './safe-path.js';
+import type { LocalState } from './state.js';
+
+/** Sums since the agent started, for reports. */
+export interface Counters {
+  uploaded: number;
+  downloaded: number;
+  deleted: number;
+  conflicts: number;
+}
+
+/** What every step of a sync works with. */
+export interface SyncContext {
+  s3: S3Port;
+  keys: Keyspace;
+  /** The workspace folder, free of links (realpath). */
+  root: string;
+  owner: Owner;
+  state: LocalState;
+  log: Logger;
+  /** Milliseconds since 1970. */
+  now: () => number;
+  limits: Limits;
+  counters: Counters;
+  /** Versions of others that have a name but could not be fetched yet; key by entry. */
+  wanted: Map<EntryId, string>;
+  /** Repeats a request as this step's policy says. */
+  request: <T>(send: () => Promise<T>) => Promise<T>;
+}
+
+/** Full key of an entry: the one it was found under, or the one we would choose. */
+export function keyFor(context: SyncContext, id: EntryId): string {
+  const known = context.state.entries.get(id)?.key;
+  return known === undefined ? context.keys.keyOf(id) : context.keys.root + known;
+}
+
+/** The part of an entry that remembers an unusual key. */
+export function keyNote(context: SyncContext, id: EntryId, key: string): { key?: string } {
+  return key === context.keys.keyOf(id) ? {} : { key: key.slice(context.keys.root.length) };
+}

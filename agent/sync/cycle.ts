@@ -1,0 +1,257 @@
+import { UnstableError } from './content.js';
+import type { SyncContext } from './context.js';
+import { guardDeletes } from './delete-guard.js';
+import { diff, type Diff } from './diff.js';
+import type { WalkEntry } from './entry.js';
+import { MULTIPART_THRESHOLD } from './etag.js';
+import { KeyError, pathOf, type EntryId } from './keys.js';
+import { byDepth, emptiedFolders, splitReplacing } from './folders.js';
+import { forEachLimited } from './limits.js';
+import { inOrder } from './order.js';
+import { removeEntry } from './remove.js';
+import { failureOf, type Outage } from './retry.js';
+import { sameVolume } from './state.js';
+import { fetchWanted, putEntry } from './upload.js';
+import { walk, type WalkResult } from './walk.js';
+
+/** Cycles that a file may stay "being written to" before it is taken as it is. */
+const PATIENCE = 3;
+/** Memory of a large upload: parts under way and the copies that the client makes of them. */
+const LARGE_COST = 128 * 1024 * 1024;
+
+export interface Failure {
+  path: string;
+  code: string;
+  message: string;
+  /** Trying again does not help. */
+  permanent: boolean;
+}
+
+/** What the engine remembers from one cycle to the next. */
+export interface CycleMemory {
+  /** How often a file was found changing while it was read. */
+  unstable: Map<EntryId, number>;
+  /** Deletions held back by the guard. */
+  held: Set<EntryId>;
+}
+
+export interface CycleOptions {
+  /** Whether deletions on the disk may reach the bucket. */
+  deletes: boolean;
+  /** The last sync of a run: nothing is put off, and a held-back mass deletion stays held back. */
+  final: boolean;
+}
+
+export interface CycleResult {
+  /** Entries of the disk that are not in the bucket as they are. */
+  pending: number;
+  /** Deletions that have not reached the bucket. */
+  pendingDeletes: number;
+  failures: Failure[];
+  /** Why the cycle could not do its work as a whole, if so. */
+  error: Failure | null;
+  /** Something was sent, taken over or removed. */
+  changed: boolean;
+  /** When the newest change found on the disk was made (ms since 1970), or null when there was none. */
+  activityAtMs: number | null;
+  /** Sockets, pipes and devices, which are not kept. */
+  special: number;
+}
+
+/**
+ * One look at the disk, and everything that is different brought to the bucket: ordinary files, git
+ * objects, the rest of git, deletions last. Makes no request when nothing changed. Never throws for
+ * what a server or a single file does; the result tells.
+ *
+ * @param outage - of the same requests as `context.request`
+ * @param saved - called after each entry; a good time to save the state
+ */
+export async function runCycle(
+  context: SyncContext,
+  memory: CycleMemory,
+  options: CycleOptions,
+  outage: Outage,
+  saved: () => Promise<void>,
+): Promise<CycleResult> {
+  const seen = await walk(context.root);
+  const result = emptyResult(seen);
+  const identity = context.state.identity;
+  if (seen.root === null || identity === null || !sameVolume(seen.root, identity)) {
+    const message = 'the workspace folder is missing or on another volume: nothing is synced';
+    return { ...result, error: { path: '', code: 'WorkspaceGone', message, permanent: true } };
+  }
+  const found = diff(context.state.entries, seen, options.final ? Infinity : context.now());
+  result.activityAtMs = activityOf(found, context.now());
+  const run = new CycleRun(context, memory, result, outage, saved);
+  await run.fetchWanted();
+  const { inPlace, afterDeletes } = splitReplacing(
+    [...found.puts, ...found.dirs, ...found.racy],
+    found.deletes,
+  );
+  await run.puts(inPlace);
+  await run.deletes(found.deletes, options);
+  await run.removeFolders(emptiedFolders(found.deletes, seen));
+  await run.putsAfterDeletes(afterDeletes);
+  run.forgetStable(found);
+  result.error = outage.error && { path: '', ...failureOf(outage.error) };
+  return result;
+}
+
+function emptyResult(seen: WalkResult): CycleResult {
+  return {
+    pending: seen.unnameable.length,
+    pendingDeletes: 0,
+    failures: seen.unnameable.map((path) => ({
+      path,
+      code: 'BadName',
+      message: 'the name is not valid UTF-8',
+      permanent: true,
+    })),
+    error: null,
+    changed: false,
+    activityAtMs: null,
+    special: seen.special,
+  };
+}
+
+/** Racy entries look unchanged, so they are no activity until they turn out to be changed. */
+function activityOf(found: Diff, now: number): number | null {
+  if (found.deletes.length > 0) return now;
+  let newest: number | null = null;
+  for (const entry of [...found.puts, ...found.dirs]) {
+    newest = Math.max(newest ?? 0, Math.min(now, Number(entry.ctimeNs / 1_000_000n)));
+  }
+  return newest;
+}
+
+class CycleRun {
+  constructor(
+    private readonly context: SyncContext,
+    private readonly memory: CycleMemory,
+    private readonly result: CycleResult,
+    private readonly outage: Outage,
+    private readonly saved: () => Promise<void>,
+  ) {}
+
+  async fetchWanted(): Promise<void> {
+    for (const id of [...this.context.wanted.keys()]) {
+      try {
+        await fetchWanted(this.context, id);
+        this.result.changed = true;
+      } catch (error) {
+        this.fail(id, error);
+      }
+    }
+  }
+
+  async puts(entries: WalkEntry[]): Promise<void> {
+    const [ordinary, objects, git] = inOrder(entries);
+    await this.putAll(ordinary);
+    const pendingBefore = this.result.pending;
+    await this.putAll(objects);
+    if (this.result.pending === pendingBefore) await this.putAll(git);
+    // References to objects that did not make it wait for them.
+    else this.result.pending += git.length;
+  }
+
+  /** Files that take the name of a folder: servers refuse them while the folder has something in it. */
+  async putsAfterDeletes(entries: WalkEntry[]): Promise<void> {
+    if (this.result.pendingDeletes === 0) await this.putAll(entries);
+    else this.result.pending += entries.length;
+  }
+
+  async removeFolders(folders: string[]): Promise<void> {
+    if (this.result.pendingDeletes > 0) return;
+    const { s3, keys, request } = this.context;
+    for (const depth of byDepth(folders)) {
+      await forEachLimited(
+        depth,
+        this.context.limits,
+        () => 0,
+        async (folder) => {
+          try {
+            await request(() => s3.removeFolder(keys.keyOf(folder)));
+          } catch {
+            // It holds nothing; a file that needs the name will tell.
+          }
+        },
+      );
+    }
+  }
+
+  forgetStable(found: Diff): void {
+    const open = new Set([...found.puts, ...found.racy].map((entry) => entry.id));
+    for (const id of this.memory.unstable.keys()) if (!open.has(id)) this.memory.unstable.delete(id);
+  }
+
+  async deletes(ids: readonly EntryId[], options: CycleOptions): Promise<void> {
+    // The other half of a rename that did not succeed: the old name is all the bucket has.
+    const unsafe = this.result.failures.some((failure) => !failure.permanent) || this.outage.error !== null;
+    if (!options.deletes || unsafe || ids.length === 0) {
+      this.result.pendingDeletes += ids.length;
+      return;
+    }
+    const { entries } = this.context.state;
+    const { allowed, held } = guardDeletes(ids, entries.size, this.memory.held);
+    if (!options.final) this.memory.held = held;
+    if (held.size > 0) {
+      this.result.pendingDeletes += held.size;
+      this.context.log.warn('mass deletion held back until the next cycle confirms it', {
+        held: held.size,
+        known: entries.size,
+      });
+    }
+    await forEachLimited(
+      allowed,
+      this.context.limits,
+      () => 0,
+      async (id) => {
+        try {
+          await removeEntry(this.context, id);
+          this.result.changed = true;
+          await this.saved();
+        } catch (error) {
+          this.result.pendingDeletes += 1;
+          this.fail(id, error);
+        }
+      },
+    );
+  }
+
+  private putAll(entries: WalkEntry[]): Promise<void> {
+    const { limits } = this.context;
+    return forEachLimited(entries, limits, costOf, (entry) => this.put(entry));
+  }
+
+  private async put(entry: WalkEntry): Promise<void> {
+    if (this.outage.error !== null) {
+      this.result.pending += 1;
+      return;
+    }
+    const { unstable } = this.memory;
+    const before = unstable.get(entry.id) ?? 0;
+    try {
+      const outcome = await putEntry(this.context, entry, before >= PATIENCE);
+      unstable.delete(entry.id);
+      if (outcome !== 'unchanged') this.result.changed = true;
+      await this.saved();
+    } catch (error) {
+      this.result.pending += 1;
+      if (error instanceof UnstableError) unstable.set(entry.id, before + 1);
+      else this.fail(entry.id, error);
+    }
+  }
+
+  private fail(id: EntryId, error: unknown): void {
+    // One failure that speaks for all is told once, as the cycle's error.
+    if (this.outage.error !== null && error === this.outage.error) return;
+    const failure =
+      error instanceof KeyError
+        ? { code: 'BadName', message: error.message, permanent: true }
+        : failureOf(error);
+    this.result.failures.push({ path: pathOf(id), ...failure });
+  }
+}
+
+const costOf = (entry: WalkEntry) =>
+  entry.size > MULTIPART_THRESHOLD ? LARGE_COST : entry.kind === 'file' ? entry.size : 0;

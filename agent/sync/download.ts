@@ -1,0 +1,174 @@
+import { createHash, randomBytes } from 'node:crypto';
+import {
+  lchownSync,
+  linkSync,
+  lstatSync,
+  lutimesSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  type BigIntStats,
+} from 'node:fs';
+import { chmod, open, type FileHandle } from 'node:fs/promises';
+import path from 'node:path';
+import type { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { BerthError } from '../../shared/errors.js';
+import { toS3Failure } from './body-error.js';
+import { keyNote, type SyncContext } from './context.js';
+import { toFileStat, type Entry } from './entry.js';
+import { isDirId, pathOf, type EntryId } from './keys.js';
+import { fromMetadata, type FileMeta } from './metadata.js';
+import type { ObjectContent } from './ports.js';
+import { ensureFolder, inFolder, parentOf } from './safe-path.js';
+import { TEMP_PREFIX } from './walk.js';
+
+/** Longest target that Linux takes for a symbolic link. */
+const MAX_LINK_BYTES = 4095;
+
+export interface DownloadOptions {
+  /** Whether a file that has the name already is replaced; if not, the call rejects with EEXIST. */
+  replace: boolean;
+  /** What to remember as the time of reading (see `Entry.readAtMs`). */
+  readAtMs: number;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Brings one object to the disk: written under a temporary name in the same folder, then put into its
+ * place in one step, so that nobody ever sees half a file. Records it in the state.
+ *
+ * @throws S3Error, UnsafePathError, ObstacleError, or the operating system's errors
+ */
+export async function download(
+  context: SyncContext,
+  id: EntryId,
+  key: string,
+  options: DownloadOptions,
+): Promise<void> {
+  const relative = pathOf(id);
+  if (isDirId(id)) return downloadFolder(context, id, key, options);
+  await ensureFolder(context.root, parentOf(relative), context.owner);
+  await context.request(() =>
+    inFolder(context.root, parentOf(relative), async (folder) => {
+      const object = await context.s3.get(key, options.signal);
+      const meta = fromMetadata(object.metadata);
+      const temporary = path.join(folder, `${TEMP_PREFIX}${randomBytes(6).toString('hex')}`);
+      try {
+        const md5 =
+          meta.kind === 'symlink'
+            ? await writeLink(temporary, object, context)
+            : await writeFile(temporary, object, meta, context, options.signal);
+        const target = path.join(folder, path.posix.basename(relative));
+        if (options.replace) renameSync(temporary, target);
+        else linkSync(temporary, target);
+        if (!options.replace) rmSync(temporary);
+        const stat = lstatSync(target, { bigint: true });
+        context.state.set(
+          id,
+          entryOf(stat, meta.kind === 'symlink' ? 'symlink' : 'file', object.etag, md5, options, {
+            ...keyNote(context, id, key),
+          }),
+        );
+      } catch (error) {
+        object.body.destroy();
+        rmSync(temporary, { force: true });
+        throw error;
+      }
+    }),
+  );
+  context.counters.downloaded += 1;
+}
+
+function entryOf(
+  stat: BigIntStats,
+  kind: Entry['kind'],
+  etag: string,
+  md5: string,
+  options: DownloadOptions,
+  note: { key?: string },
+): Entry {
+  return { kind, etag, md5, ...toFileStat(stat), readAtMs: options.readAtMs, ...note };
+}
+
+async function downloadFolder(
+  context: SyncContext,
+  id: EntryId,
+  key: string,
+  options: DownloadOptions,
+): Promise<void> {
+  const head = await context.request(() => context.s3.head(key));
+  if (head === null) return;
+  const relative = pathOf(id);
+  await ensureFolder(context.root, relative, context.owner);
+  const mode = fromMetadata(head.metadata).mode;
+  await inFolder(context.root, relative, async (folder) => {
+    // `folder` is a link of /proc to the open folder: chmod follows it to nothing else.
+    if (mode !== null) await chmod(folder, mode & 0o3777);
+    const stat = lstatSync(`${folder}/.`, { bigint: true });
+    context.state.set(id, entryOf(stat, 'dir', head.etag, '', options, keyNote(context, id, key)));
+  });
+}
+
+async function writeLink(temporary: string, object: ObjectContent, context: SyncContext): Promise<string> {
+  if (object.size > MAX_LINK_BYTES || object.size === 0)
+    throw new BerthError('BERTH_BAD_LINK', 'the object is marked as a link, but holds no link target');
+  const target = await receive(object, () => buffer(object.body));
+  // The target may point anywhere; it is the user's, and the agent never follows it.
+  symlinkSync(target, temporary);
+  if (context.owner) lchownSync(temporary, context.owner.uid, context.owner.gid);
+  const mtime = fromMetadata(object.metadata).mtime;
+  if (mtime !== null) lutimesSync(temporary, mtime, mtime);
+  return createHash('md5').update(target).digest('hex');
+}
+
+async function writeFile(
+  temporary: string,
+  object: ObjectContent,
+  meta: FileMeta,
+  context: SyncContext,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const handle = await open(temporary, 'wx', 0o600);
+  try {
+    const md5 = await receive(object, () => pour(object.body, object.size, handle, signal));
+    if (context.owner) await handle.chown(context.owner.uid, context.owner.gid);
+    // No set-uid bits out of a bucket that others may write to.
+    await handle.chmod((meta.mode ?? 0o644) & 0o777);
+    const mtime = meta.mtime ?? object.lastModifiedMs / 1000;
+    await handle.utimes(mtime, mtime);
+    return md5;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** @returns hex MD5 */
+async function pour(
+  body: Readable,
+  size: number,
+  handle: FileHandle,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const hash = createHash('md5');
+  let received = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    signal?.throwIfAborted();
+    hash.update(chunk);
+    received += chunk.length;
+    for (let written = 0; written < chunk.length;) {
+      written += (await handle.write(chunk, written)).bytesWritten;
+    }
+  }
+  if (received !== size) throw new Error(`the answer ended after ${received} of ${size} bytes`);
+  return hash.digest('hex');
+}
+
+/** A connection that breaks while the body comes in is a failure of the request like any other. */
+async function receive<T>(object: ObjectContent, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw toS3Failure(error, object.body);
+  }
+}

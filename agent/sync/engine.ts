@@ -1,0 +1,260 @@
+import { setMaxListeners } from 'node:events';
+import { mkdirSync, realpathSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+import { InvalidRecordError } from '../../shared/errors.js';
+import type { Logger } from '../../shared/logger.js';
+import type { AgentReport, FinalSync } from '../../shared/model/report.js';
+import type { SyncContext } from './context.js';
+import { runCycle, type CycleMemory, type CycleResult, type Failure } from './cycle.js';
+import { Keyspace } from './keys.js';
+import { DEFAULT_LIMITS } from './limits.js';
+import type { S3Port } from './ports.js';
+import { restore } from './restore.js';
+import { CYCLE_RETRY, fullJitterMs, Outage, RESTORE_RETRY, retrying, type RetryPolicy } from './retry.js';
+import type { Owner } from './safe-path.js';
+import { LocalState, StateFile } from './state.js';
+import { StateSaver } from './state-saver.js';
+
+export interface EngineSettings {
+  /** The folder whose content is the bucket's. */
+  workspaceDir: string;
+  /** Where the state is kept; never inside the workspace. */
+  stateDir: string;
+  /** Folder in the bucket; '' for all of it. */
+  prefix: string;
+  /** Owner of everything in the workspace. */
+  owner: Owner;
+  createBucket: boolean;
+  retry?: RetryPolicy;
+}
+
+export interface FinalOutcome {
+  finalSync: FinalSync;
+  /** 0: everything is in the bucket; 75: trying again may help; 76: a person must act. */
+  exitCode: 0 | 75 | 76;
+}
+
+/** Longest wait between two tries of the final sync. */
+const FINAL_WAIT_MS = 10_000;
+
+/** Keeps one folder and one prefix of a bucket the same. One job at a time; the caller sees to that. */
+export class SyncEngine {
+  private readonly context: SyncContext;
+  private readonly memory: CycleMemory = { unstable: new Map(), held: new Set() };
+  private lastSyncAt: number | null = null;
+  private lastActivityAt: number | null = null;
+  private last: CycleResult | null = null;
+  private retryMessage: string | null = null;
+
+  private constructor(
+    private readonly settings: EngineSettings,
+    private readonly saver: StateSaver,
+    context: Omit<SyncContext, 'request'>,
+  ) {
+    this.context = { ...context, request: (send) => send() };
+  }
+
+  /** Opens the folder and what is known of it. Makes no request. */
+  static async open(
+    settings: EngineSettings,
+    s3: S3Port,
+    log: Logger,
+    now: () => number = Date.now,
+  ): Promise<SyncEngine> {
+    mkdirSync(settings.workspaceDir, { recursive: true });
+    const file = new StateFile(settings.stateDir);
+    const state = (await load(file, log)) ?? LocalState.fresh();
+    return new SyncEngine(settings, new StateSaver(file, state, log, now), {
+      s3,
+      keys: new Keyspace(settings.prefix),
+      root: realpathSync(settings.workspaceDir),
+      owner: settings.owner,
+      state,
+      log,
+      now,
+      limits: DEFAULT_LIMITS,
+      counters: { uploaded: 0, downloaded: 0, deleted: 0, conflicts: 0 },
+      wanted: new Map(),
+    });
+  }
+
+  /** The sync part of a report. */
+  status(): AgentReport['sync'] {
+    const { counters, state } = this.context;
+    return {
+      lastSyncAt: isoOrNull(this.lastSyncAt),
+      pendingFiles: this.last?.pending ?? 0,
+      ...state.totals(),
+      uploaded: counters.uploaded,
+      downloaded: counters.downloaded,
+      deleted: counters.deleted,
+      failed: this.last?.failures.length ?? 0,
+      error: this.retryMessage ?? (this.last && errorOf(this.last)),
+    };
+  }
+
+  /** Last change of a file in the workspace, ISO. */
+  get activityAt(): string | null {
+    return isoOrNull(this.lastActivityAt);
+  }
+
+  /**
+   * Brings the bucket's content to the disk; transient failures are retried until the signal.
+   *
+   * @param onTrouble - told when the server does not answer as it should, and why
+   * @throws S3Error of kind `bucket`, a disk error, or the signal's reason
+   */
+  async restore(signal: AbortSignal, onTrouble: (message: string) => void): Promise<void> {
+    // One listener a request under way is no leak.
+    setMaxListeners(0, signal);
+    const onRetry = (error: Error) => {
+      this.retryMessage = error.message;
+      onTrouble(error.message);
+    };
+    const context: SyncContext = {
+      ...this.context,
+      request: (send) => retrying(RESTORE_RETRY, send, { signal, onRetry }),
+    };
+    try {
+      await restore(context, {
+        createBucket: this.settings.createBucket,
+        signal,
+        saved: this.saver.tick,
+      });
+      this.lastSyncAt = this.context.now();
+    } finally {
+      this.retryMessage = null;
+      await this.saver.flush();
+    }
+  }
+
+  /**
+   * One cycle.
+   *
+   * @returns whether it is worth a report: something changed, or how it fails
+   */
+  async cycle(): Promise<boolean> {
+    const before = this.trouble();
+    const result = await this.run({ deletes: true, final: false });
+    this.tellChange(before, result);
+    return result.changed || before !== this.trouble();
+  }
+
+  /**
+   * Brings everything on the disk to the bucket, again and again until it is there, the deadline comes,
+   * or only a person could help. Nothing else may write to the workspace by now.
+   *
+   * @param deadline - ms since 1970
+   * @param restored - false when the restore of this run did not end: then nothing is deleted
+   */
+  async final(deadline: number, restored: boolean): Promise<FinalOutcome> {
+    const signal = AbortSignal.timeout(Math.max(0, deadline - this.context.now()));
+    setMaxListeners(0, signal);
+    for (let tries = 1; ; tries++) {
+      const before = this.trouble();
+      const result = await this.run({ deletes: restored, final: true }, signal);
+      this.tellChange(before, result);
+      if (isDone(result)) return this.outcome(result, 0);
+      if (isHopeless(result)) return this.outcome(result, 76);
+      const wait = Math.max(100, fullJitterMs(tries, 1_000, FINAL_WAIT_MS));
+      if (this.context.now() + wait >= deadline) return this.outcome(result, 75);
+      await pause(wait);
+    }
+  }
+
+  private async run(
+    options: { deletes: boolean; final: boolean },
+    signal?: AbortSignal,
+  ): Promise<CycleResult> {
+    const outage = new Outage();
+    const policy = this.settings.retry ?? CYCLE_RETRY;
+    const context: SyncContext = {
+      ...this.context,
+      request: (send) => retrying(policy, () => outage.guard(send), { signal }),
+    };
+    // Deletes of a state that never described the whole bucket are no deletes.
+    const deletes = options.deletes && context.state.complete;
+    const result = await runCycle(context, this.memory, { ...options, deletes }, outage, this.saver.tick);
+    await this.saver.flush();
+    this.last = result;
+    if (errorOf(result) === null) this.lastSyncAt = this.context.now();
+    this.lastActivityAt = later(this.lastActivityAt, result.activityAtMs);
+    return result;
+  }
+
+  /** A server that is away all night is worth two lines of log, not two thousand. */
+  private tellChange(before: string, result: CycleResult): void {
+    const now = this.trouble();
+    if (now === before) return;
+    const { log } = this.context;
+    if (now === '') log.info('sync works again');
+    else
+      log.warn('sync failed, work goes on', {
+        error: errorOf(result),
+        pending: result.pending,
+        failed: result.failures.slice(0, 20),
+      });
+  }
+
+  /** What kind of trouble there is; the same for the same kind, whichever files it hits. */
+  private trouble(): string {
+    if (this.last === null) return '';
+    const failures = this.last.error ? [this.last.error] : this.last.failures;
+    const kinds = failures.map(({ code, permanent, path }) => (permanent ? `${code} ${path}` : code));
+    return [...new Set(kinds)].sort().join(',');
+  }
+
+  private outcome(result: CycleResult, exitCode: 0 | 75 | 76): FinalOutcome {
+    const notes = [errorOf(result)];
+    if (exitCode !== 0) notes.push(`${result.pending} files are not in the bucket`);
+    if (result.pendingDeletes > 0) notes.push(`${result.pendingDeletes} deletions did not reach the bucket`);
+    const message = notes.filter((note) => note !== null).join('; ');
+    return {
+      exitCode,
+      finalSync: {
+        ok: exitCode === 0,
+        at: new Date(this.context.now()).toISOString(),
+        ...this.context.state.totals(),
+        failed: result.pending,
+        ...(message === '' ? {} : { message: message.slice(0, 2000) }),
+      },
+    };
+  }
+}
+
+async function load(file: StateFile, log: Logger): Promise<LocalState | null> {
+  try {
+    return await file.load();
+  } catch (error) {
+    if (!(error instanceof InvalidRecordError)) throw error;
+    // Without it every file is compared by content, which is slow but safe.
+    log.error('sync state cannot be read and was set aside', {
+      reason: error.reason,
+      file: await file.setAside(),
+    });
+    return null;
+  }
+}
+
+/** Held-back deletions may stay: the bucket then has more than the disk, not less. */
+const isDone = (result: CycleResult) =>
+  result.error === null && result.pending === 0 && result.failures.length === 0;
+
+function isHopeless(result: CycleResult): boolean {
+  if (result.error) return result.error.permanent;
+  const allPermanent = result.failures.length > 0 && result.failures.every((failure) => failure.permanent);
+  return allPermanent && result.pending <= result.failures.length;
+}
+
+/** One sentence for how a cycle failed, or null. */
+function errorOf(result: CycleResult): string | null {
+  const failure: Failure | undefined = result.error ?? result.failures[0];
+  if (!failure) return null;
+  const where = failure.path === '' ? '' : `${failure.path}: `;
+  const more = result.failures.length > 1 ? ` (and ${result.failures.length - 1} more)` : '';
+  return `${where}${failure.message}${result.error ? '' : more}`.slice(0, 2000);
+}
+
+const isoOrNull = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
+
+const later = (a: number | null, b: number | null) => (a === null || b === null ? (a ?? b) : Math.max(a, b));

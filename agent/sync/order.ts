@@ -1,0 +1,21 @@
+import type { WalkEntry } from './entry.js';
+
+/**
+ * Uploads in the order in which a reader of the bucket may see them: a git reference never before the
+ * objects it names. Folder markers come with ordinary files.
+ *
+ * @returns ordinary entries, `.git/objects`, the rest of `.git`
+ */
+export function inOrder(
+  entries: readonly WalkEntry[],
+): [ordinary: WalkEntry[], objects: WalkEntry[], git: WalkEntry[]] {
+  const ordinary: WalkEntry[] = [];
+  const objects: WalkEntry[] = [];
+  const git: WalkEntry[] = [];
+  for (const entry of entries) {
+    if (/(^|\/)\.git\/objects\//.test(entry.id)) objects.push(entry);
+    else if (/(^|\/)\.git\//.test(entry.id)) git.push(entry);
+    else ordinary.push(entry);
+  }
+  return [ordinary, objects, git];
+}

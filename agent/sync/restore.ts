@@ -1,0 +1,225 @@
+import { lstatSync, rmdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { codeOf, messageOf } from '../../shared/errors.js';
+import { matchesEtag, openContent } from './content.js';
+import { keyNote, type SyncContext } from './context.js';
+import { RACY_WINDOW_MS } from './diff.js';
+import { download } from './download.js';
+import type { WalkEntry } from './entry.js';
+import { idOf, isDirId, KeyError, pathOf, type EntryId } from './keys.js';
+import { forEachLimited } from './limits.js';
+import { fromMetadata } from './metadata.js';
+import { moveAside } from './move-aside.js';
+import { planRestore, viewOf, type RemoteEntry, type RemoteView, type RestorePlan } from './restore-plan.js';
+import { inFolder, ObstacleError, parentOf, UnsafePathError } from './safe-path.js';
+import { S3Error } from './s3-error.js';
+import type { ListedObject } from './ports.js';
+import { rootIdentity, walk } from './walk.js';
+
+export interface RestoreOptions {
+  /** Make the bucket when the server says that there is none. */
+  createBucket: boolean;
+  signal: AbortSignal;
+  /** Called after each entry; a good time to save the state. */
+  saved: () => Promise<void>;
+}
+
+export interface RestoreResult {
+  downloaded: number;
+  /** Objects that stay in the bucket only, and why. */
+  refused: { key: string; reason: string }[];
+}
+
+/**
+ * Brings the bucket's content to the disk. What a surviving volume has that the bucket has not is kept;
+ * where both have different unseen versions, the bucket's keeps the name and the local one gets another.
+ * Nothing is ever written to the bucket, except that the bucket itself may be made.
+ *
+ * @throws S3Error of kind `bucket` (a person must act); a disk error; the signal's reason
+ */
+export async function restore(context: SyncContext, options: RestoreOptions): Promise<RestoreResult> {
+  const identity = rootIdentity(context.root);
+  if (identity === null) throw new Error(`${context.root} is not a folder`);
+  context.state.adopt(identity);
+  const listed = await listAll(context, options);
+  const view = viewOf(listed, context.keys);
+  const seen = await walk(context.root);
+  for (const leftover of seen.leftovers) await removeFile(context, leftover);
+  const plan = planRestore(view.entries, context.state.entries, seen.entries, context.state.complete);
+  const before = context.counters.downloaded;
+  const run = new RestoreRun(context, options, seen.entries, view);
+  await run.execute(plan);
+  context.state.markComplete();
+  for (const { key, reason } of view.refused)
+    context.log.warn('object left in the bucket: it cannot become a file', { key, reason });
+  return { downloaded: context.counters.downloaded - before, refused: view.refused };
+}
+
+async function listAll(context: SyncContext, options: RestoreOptions): Promise<ListedObject[]> {
+  const list = () =>
+    context.request(async () => {
+      const objects: ListedObject[] = [];
+      for await (const page of context.s3.list(context.keys.root, options.signal)) objects.push(...page);
+      return objects;
+    });
+  try {
+    return await list();
+  } catch (error) {
+    const missing = error instanceof S3Error && error.s3Code === 'NoSuchBucket';
+    if (!missing || !options.createBucket) throw error;
+    await context.request(() => context.s3.createBucket());
+    context.log.info('bucket created');
+    return list();
+  }
+}
+
+class RestoreRun {
+  constructor(
+    private readonly context: SyncContext,
+    private readonly options: RestoreOptions,
+    private readonly disk: ReadonlyMap<EntryId, WalkEntry>,
+    private readonly view: RemoteView,
+  ) {}
+
+  async execute(plan: RestorePlan): Promise<void> {
+    // Deepest first, so that a folder is empty when its turn comes.
+    for (const id of [...plan.removeLocal].sort().reverse()) await this.removeLocal(id);
+    for (const id of plan.forget) this.context.state.delete(id);
+    const files = plan.download.filter((entry) => !isDirId(entry.id));
+    const folders = plan.download.filter((entry) => isDirId(entry.id));
+    await this.each(plan.compare, (entry) => this.compare(entry));
+    await this.each(files, (entry) => this.fetch(entry));
+    await this.each(folders, (entry) => this.fetch(entry));
+  }
+
+  private each(entries: RemoteEntry[], work: (entry: RemoteEntry) => Promise<void>): Promise<void> {
+    // Bodies are streamed to the disk: memory does not limit how many.
+    return forEachLimited(
+      entries,
+      this.context.limits,
+      () => 0,
+      async (entry) => {
+        this.options.signal.throwIfAborted();
+        await work(entry);
+        await this.options.saved();
+      },
+    );
+  }
+
+  /** Nobody works on the files yet: what is read now cannot change unnoticed, so it is not racy. */
+  private settled(): number {
+    return this.context.now() + 2 * RACY_WINDOW_MS;
+  }
+
+  private async fetch(entry: RemoteEntry, rounds = 3): Promise<void> {
+    try {
+      await download(this.context, entry.id, entry.key, {
+        replace: true,
+        readAtMs: this.settled(),
+        signal: this.options.signal,
+      });
+    } catch (error) {
+      const obstacle = obstacleOf(error, entry.id);
+      if (obstacle !== null && rounds > 0) {
+        await moveAside(this.context, obstacle.path, obstacle.kind);
+        return this.fetch(entry, rounds - 1);
+      }
+      this.refuse(entry, error);
+    }
+  }
+
+  /** Goes on without an object that cannot become a file; rethrows what concerns all of them. */
+  private refuse(entry: RemoteEntry, error: unknown): void {
+    // Removed since it was listed.
+    if (error instanceof S3Error && error.kind === 'missing') return;
+    const local =
+      error instanceof UnsafePathError ||
+      error instanceof ObstacleError ||
+      error instanceof KeyError ||
+      ['BERTH_BAD_LINK', 'ENAMETOOLONG', 'EISDIR', 'ENOTEMPTY', 'EINVAL'].includes(codeOf(error) ?? '');
+    if (!local && !(error instanceof S3Error && error.kind === 'object')) throw error;
+    this.view.refused.push({ key: entry.key, reason: messageOf(error) });
+  }
+
+  /** Both sides have the entry, and it is not known whether they agree. */
+  private async compare(entry: RemoteEntry): Promise<void> {
+    const { context } = this;
+    const local = this.disk.get(entry.id);
+    if (local === undefined || local.kind === 'dir') return this.fetch(entry);
+    const known = context.state.entries.get(entry.id);
+    const content = await openContent(context.root, local, context.now);
+    try {
+      const { md5, stat, kind } = content;
+      const clean = known !== undefined && md5 !== '' && known.md5 === md5 && known.kind === kind;
+      if (clean) return await this.fetch(entry);
+      const same = entry.size === stat.size && (await matchesEtag(content, entry.etag));
+      const head = await context.request(() => context.s3.head(entry.key));
+      if (head === null) return;
+      const meta = fromMetadata(head.metadata);
+      const note = keyNote(context, entry.id, entry.key);
+      const readAtMs = this.settled();
+      if (same || (meta.md5 !== null && meta.md5 === md5)) {
+        if (meta.kind === kind) {
+          const mode = meta.mode ?? stat.mode;
+          context.state.set(entry.id, { kind, etag: head.etag, md5, ...stat, mode, readAtMs, ...note });
+          return;
+        }
+      } else if (meta.replica === context.state.replica) {
+        // Ours, sent before a crash and not recorded: the disk is its successor. The size that no file
+        // has makes the first cycle send it.
+        const stale = { ...stat, size: -1 };
+        context.state.set(entry.id, { kind, etag: head.etag, md5: '', ...stale, readAtMs, ...note });
+        return;
+      }
+    } finally {
+      content.close();
+    }
+    await moveAside(context, pathOf(entry.id), 'file');
+    context.state.delete(entry.id);
+    context.counters.conflicts += 1;
+    await this.fetch(entry);
+  }
+
+  private async removeLocal(id: EntryId): Promise<void> {
+    const { context } = this;
+    const relative = pathOf(id);
+    await inFolder(context.root, parentOf(relative), (folder) => {
+      const target = path.join(folder, path.posix.basename(relative));
+      if (isDirId(id)) rmdirSync(target);
+      else rmSync(target);
+    }).catch((error: unknown) => {
+      // Not empty: it holds something that is only here, and stays.
+      if (!['ENOENT', 'ENOTEMPTY', 'ENOTDIR'].includes(codeOf(error) ?? '')) throw error;
+    });
+    context.state.delete(id);
+    await this.removeEmptied(parentOf(relative));
+  }
+
+  /** A folder that existed only for the files that somebody deleted goes with them. */
+  private async removeEmptied(relative: string): Promise<void> {
+    const { context } = this;
+    if (relative === '' || this.view.entries.has(idOf(relative, 'dir'))) return;
+    try {
+      await inFolder(context.root, parentOf(relative), (folder) =>
+        rmdirSync(path.join(folder, path.posix.basename(relative))),
+      );
+    } catch {
+      return;
+    }
+    await this.removeEmptied(parentOf(relative));
+  }
+}
+
+/** What has to be moved out of the way before an object can take its place, or null. */
+function obstacleOf(error: unknown, id: EntryId): { path: string; kind: 'file' | 'folder' } | null {
+  if (error instanceof ObstacleError) return { path: error.obstacle, kind: 'file' };
+  const folderInTheWay = ['EISDIR', 'ENOTEMPTY', 'EEXIST'].includes(codeOf(error) ?? '');
+  return folderInTheWay && !isDirId(id) ? { path: pathOf(id), kind: 'folder' } : null;
+}
+
+async function removeFile(context: SyncContext, relative: string): Promise<void> {
+  await inFolder(context.root, parentOf(relative), (folder) => {
+    const file = path.join(folder, path.posix.basename(relative));
+    if (lstatSync(file).isFile() || lstatSync(file).isSymbolicLink()) rmSync(file);
+  }).catch(() => undefined);
+}

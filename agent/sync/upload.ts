@@ -1,0 +1,239 @@
+import { lstatSync, renameSync } from 'node:fs';
+import path from 'node:path';
+import { codeOf } from '../../shared/errors.js';
+import { conflictPath } from './conflict-name.js';
+import { matchesEtag, openContent, sameContent, type Content } from './content.js';
+import { keyFor, keyNote, type SyncContext } from './context.js';
+import { download } from './download.js';
+import { toFileStat, type Entry, type WalkEntry } from './entry.js';
+import { partSizeFor } from './etag.js';
+import { idOf, pathOf, type EntryId } from './keys.js';
+import { fromMetadata, toMetadata } from './metadata.js';
+import type { Condition, ObjectHead, UploadedPart } from './ports.js';
+import { inFolder, parentOf } from './safe-path.js';
+import { S3Error } from './s3-error.js';
+
+export type PutOutcome = 'uploaded' | 'unchanged' | 'adopted' | 'conflict';
+
+/** Rounds of "somebody was there first" before an entry is left for the next cycle. */
+const MAX_ROUNDS = 6;
+const PARTS_AT_ONCE = 4;
+
+/**
+ * Brings one entry of the disk to the bucket, never over a version that this replica has not seen.
+ *
+ * @param tolerant - take a file as it is even though it is being written to
+ * @throws S3Error, UnstableError, KeyError
+ */
+export async function putEntry(context: SyncContext, seen: WalkEntry, tolerant = false): Promise<PutOutcome> {
+  const content = await openContent(context.root, seen, context.now, tolerant);
+  try {
+    const known = context.state.entries.get(seen.id);
+    if (known && (await isKnown(known, content))) {
+      context.state.set(seen.id, { ...known, ...content.stat, readAtMs: content.readAtMs });
+      return 'unchanged';
+    }
+    return await putContent(context, seen.id, content);
+  } finally {
+    content.close();
+  }
+}
+
+async function isKnown(known: Entry, content: Content): Promise<boolean> {
+  if (known.kind !== content.kind || known.mode !== content.stat.mode) return false;
+  if (content.kind === 'dir') return true;
+  if (known.size !== content.stat.size) return false;
+  if (known.md5 !== '' && content.md5 !== '') return known.md5 === content.md5;
+  return matchesEtag(content, known.etag);
+}
+
+async function putContent(context: SyncContext, id: EntryId, content: Content): Promise<PutOutcome> {
+  const key = keyFor(context, id);
+  const known = context.state.entries.get(id);
+  let condition: Condition = known ? { kind: 'match', etag: known.etag } : { kind: 'absent' };
+  let refusals = 0;
+  for (let round = 1; round <= MAX_ROUNDS; round++) {
+    try {
+      const etag = await send(context, key, content, condition);
+      record(context, id, key, content, etag);
+      context.counters.uploaded += 1;
+      return 'uploaded';
+    } catch (error) {
+      if (!lostRace(error)) throw error;
+    }
+    const head = await context.request(() => context.s3.head(key));
+    if (head === null) {
+      // Deleted by somebody else: a change beats a delete.
+      if (condition.kind === 'match') condition = { kind: 'absent' };
+      // There and not there: some servers mean that the name is a folder's, perhaps of an empty one.
+      else if (++refusals === 1) await context.request(() => context.s3.removeFolder(key));
+      else if (refusals > 2) return keepBoth(context, id, null, content);
+      continue;
+    }
+    const same = content.kind === 'dir' || (await sameContent(content, head));
+    const meta = fromMetadata(head.metadata);
+    const sameMode = meta.mode === null || meta.mode === content.stat.mode;
+    if (same && sameMode) {
+      // Usually our own write, whose answer got lost.
+      record(context, id, key, content, head.etag);
+      return 'adopted';
+    }
+    // A write of ours that was not recorded before a crash: nobody's unseen work is replaced.
+    if (same || meta.replica === context.state.replica) condition = { kind: 'match', etag: head.etag };
+    else return keepBoth(context, id, key, content);
+  }
+  throw new S3Error('busy', 'TooManyWriters', 'others kept changing the object');
+}
+
+const lostRace = (error: unknown) =>
+  error instanceof S3Error && (error.kind === 'precondition' || error.kind === 'missing');
+
+function record(context: SyncContext, id: EntryId, key: string, content: Content, etag: string): void {
+  context.state.set(id, {
+    kind: content.kind,
+    etag,
+    md5: content.md5,
+    ...content.stat,
+    readAtMs: content.readAtMs,
+    ...keyNote(context, id, key),
+  });
+}
+
+async function send(
+  context: SyncContext,
+  key: string,
+  content: Content,
+  condition: Condition,
+): Promise<string> {
+  const metadata = toMetadata(content.kind, content.stat, content.md5, context.state.replica);
+  const { body } = content;
+  if (body === null) return sendInParts(context, key, content, condition);
+  return (await context.request(() => context.s3.put(key, body, metadata, condition))).etag;
+}
+
+async function sendInParts(
+  context: SyncContext,
+  key: string,
+  content: Content,
+  condition: Condition,
+): Promise<string> {
+  const { s3, request } = context;
+  const metadata = toMetadata(content.kind, content.stat, '', context.state.replica);
+  const uploadId = await request(() => s3.startUpload(key, metadata));
+  try {
+    const partSize = partSizeFor(content.stat.size);
+    const count = Math.ceil(content.stat.size / partSize);
+    const parts: UploadedPart[] = [];
+    let next = 1;
+    const worker = async () => {
+      for (let number = next++; number <= count; number = next++) {
+        const start = (number - 1) * partSize;
+        const wanted = Math.min(partSize, content.stat.size - start);
+        const data = await content.range(start, wanted);
+        if (data.length !== wanted) content.assertStable();
+        parts.push(await request(() => s3.putPart(key, uploadId, number, data)));
+      }
+    };
+    const workers = Array.from({ length: PARTS_AT_ONCE }, worker);
+    const outcomes = await Promise.allSettled(workers);
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+    content.assertStable();
+    parts.sort((a, b) => a.number - b.number);
+    return (await request(() => s3.completeUpload(key, uploadId, parts, condition))).etag;
+  } catch (error) {
+    // Parts of uploads that nobody completes are stored (and billed) for ever.
+    await s3.abortUpload(key, uploadId).catch(() => undefined);
+    throw error;
+  }
+}
+
+/**
+ * Somebody else's version has the name. Ours goes to a name of its own – in the bucket first, then on
+ * the disk – and theirs takes the name on the disk too.
+ *
+ * @param theirs - key of the other version, or null when it is a folder, which comes with the next restore
+ */
+async function keepBoth(
+  context: SyncContext,
+  id: EntryId,
+  theirs: string | null,
+  content: Content,
+): Promise<PutOutcome> {
+  const from = pathOf(id);
+  const to = await putCopy(context, id, content);
+  await moveTo(context, from, to, content);
+  context.state.delete(id);
+  context.counters.conflicts += 1;
+  context.log.warn('conflict: another writer has the name, the local version was kept beside it', {
+    path: from,
+    copy: to,
+  });
+  if (theirs === null) return 'conflict';
+  context.wanted.set(id, theirs);
+  await fetchWanted(context, id);
+  return 'conflict';
+}
+
+/** @returns the path under which our version is in the bucket now */
+async function putCopy(context: SyncContext, id: EntryId, content: Content): Promise<string> {
+  for (let attempt = 1; ; attempt++) {
+    const copy = conflictPath(pathOf(id), new Date(context.now()), context.state.replica, attempt);
+    const copyId = idOf(copy, content.kind);
+    const key = context.keys.keyOf(copyId);
+    if (context.state.entries.has(copyId) || (await existsBelow(context.root, copy))) continue;
+    try {
+      const etag = await send(context, key, content, { kind: 'absent' });
+      record(context, copyId, key, content, etag);
+      context.counters.uploaded += 1;
+      return copy;
+    } catch (error) {
+      if (!lostRace(error)) throw error;
+      const head: ObjectHead | null = await context.request(() => context.s3.head(key));
+      if (head === null || !(await sameContent(content, head))) continue;
+      record(context, copyId, key, content, head.etag);
+      return copy;
+    }
+  }
+}
+
+async function moveTo(context: SyncContext, from: string, to: string, content: Content): Promise<void> {
+  const copyId = idOf(to, content.kind);
+  await inFolder(context.root, parentOf(from), (folder) => {
+    const target = path.join(folder, path.posix.basename(to));
+    renameSync(path.join(folder, path.posix.basename(from)), target);
+    const stat = toFileStat(lstatSync(target, { bigint: true }));
+    const known = context.state.entries.get(copyId);
+    const unchanged =
+      stat.ino === content.stat.ino &&
+      stat.size === content.stat.size &&
+      stat.mtimeNs === content.stat.mtimeNs;
+    // Edited after it was read: the next cycle finds it different and sends it again.
+    if (known && unchanged) context.state.set(copyId, { ...known, ...stat, readAtMs: context.now() });
+  });
+}
+
+/** Brings a version of somebody else's to the disk; tried again in later cycles when that fails now. */
+export async function fetchWanted(context: SyncContext, id: EntryId): Promise<void> {
+  const key = context.wanted.get(id);
+  if (key === undefined) return;
+  try {
+    await download(context, id, key, { replace: false, readAtMs: context.now() });
+    context.wanted.delete(id);
+  } catch (error) {
+    if (error instanceof S3Error && error.kind !== 'missing' && error.kind !== 'object') throw error;
+    // The name was taken on the disk again, or the object is gone: the next walk sees what is there.
+    context.wanted.delete(id);
+    context.log.warn('the other version stays in the bucket only', { path: pathOf(id), code: codeOf(error) });
+  }
+}
+
+async function existsBelow(root: string, relative: string): Promise<boolean> {
+  try {
+    return await inFolder(root, parentOf(relative), (folder) => {
+      lstatSync(path.join(folder, path.posix.basename(relative)));
+      return true;
+    });
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,89 @@
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect } from 'chai';
+import { Reporter } from '../../../agent/report/reporter.js';
+import { silentLogger } from '../../../shared/logger.js';
+import { agentReportSchema, type AgentReport } from '../../../shared/model/report.js';
+
+describe('agent: reports', () => {
+  let received: { headers: http.IncomingHttpHeaders; report: AgentReport }[];
+  let answers: number[];
+  let server: http.Server;
+  let state: AgentReport['state'];
+  let reporter: Reporter;
+
+  const report = (): AgentReport => ({
+    runId: 'r1',
+    state,
+    sync: {
+      ...{ lastSyncAt: null, pendingFiles: 0, files: 0, bytes: 0, uploaded: 0, downloaded: 0 },
+      ...{ deleted: 0, failed: 0, error: null },
+    },
+    lastActivityAt: null,
+  });
+  const states = () => received.map((one) => one.report.state);
+
+  beforeEach(async () => {
+    received = [];
+    answers = [];
+    state = 'restoring';
+    server = http.createServer((request, response) => {
+      let body = '';
+      request.on('data', (chunk: Buffer) => (body += chunk.toString()));
+      request.on('end', () => {
+        received.push({ headers: request.headers, report: agentReportSchema.parse(JSON.parse(body)) });
+        response.statusCode = answers.shift() ?? 204;
+        response.end();
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    reporter = new Reporter(
+      {
+        url: `http://127.0.0.1:${port}/agent/report`,
+        token: 'token',
+        backoff: { baseMs: 10, maxMs: 40 },
+        timeoutMs: 200,
+      },
+      report,
+      silentLogger(),
+    );
+  });
+  afterEach(() => {
+    reporter.stop();
+    server.close();
+    server.closeAllConnections();
+  });
+
+  it('sends with its token, and waits for the answer', async () => {
+    expect(await reporter.flush(Date.now() + 1_000)).to.equal(true);
+    expect(states()).to.deep.equal(['restoring']);
+    expect(received[0]?.headers.authorization).to.equal('Bearer token');
+  });
+
+  it('repeats until the API takes it', async () => {
+    answers = [503, 500, 204];
+    expect(await reporter.flush(Date.now() + 2_000)).to.equal(true);
+    expect(states()).to.deep.equal(['restoring', 'restoring', 'restoring']);
+  });
+
+  it('sends only the newest of what came while it could not send', async () => {
+    answers = [503, 503];
+    reporter.tell();
+    state = 'ready';
+    reporter.tell();
+    state = 'stopping';
+    reporter.tell();
+    state = 'finished';
+    expect(await reporter.flush(Date.now() + 2_000)).to.equal(true);
+    expect(states().at(-1)).to.equal('finished');
+    expect(states()).not.to.include.members(['ready', 'stopping']);
+  });
+
+  it('gives up at the deadline', async () => {
+    answers = Array.from({ length: 1000 }, () => 503);
+    const begun = Date.now();
+    expect(await reporter.flush(Date.now() + 150)).to.equal(false);
+    expect(Date.now() - begun).to.be.below(700);
+  });
+});
