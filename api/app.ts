@@ -1,0 +1,66 @@
+import express, { type Express } from 'express';
+import type { Clock } from '../shared/clock.js';
+import type { Logger } from '../shared/logger.js';
+import type { Records } from '../shared/store/records.js';
+import type { AgentKeySource } from './auth/agent-key.js';
+import type { KeyRing } from './auth/key-ring.js';
+import { requireApiKey } from './middleware/authentication.js';
+import { methodNotAllowed, notFound, problemDetails } from './middleware/problem-details.js';
+import { requestLog } from './middleware/request-log.js';
+import { agentRouter } from './routes/agent.js';
+import { containersRouter } from './routes/containers.js';
+import { probesRouter } from './routes/probes.js';
+import { systemRouter } from './routes/system.js';
+import { ChangeHub } from './services/change-hub.js';
+import { FactsReader } from './services/facts.js';
+import { System } from './services/system.js';
+import { Workspaces } from './services/workspaces.js';
+import type { ApiSettings } from './settings.js';
+
+export interface AppDependencies {
+  records: Records;
+  keys: Pick<KeyRing, 'verify'>;
+  agentKey: AgentKeySource;
+  clock: Clock;
+  logger: Logger;
+  settings: ApiSettings;
+  version: string;
+  /** Aborted when the program ends: calls that wait are answered with what there is. */
+  stopping?: AbortSignal;
+}
+
+/** Builds the API. It holds no state that matters: all of it is in the records. */
+export function createApp(dependencies: AppDependencies): Express {
+  const { records, keys, agentKey, clock, logger, settings, version } = dependencies;
+  const stopping = dependencies.stopping ?? new AbortController().signal;
+  const facts = new FactsReader(records, logger);
+  const hub = new ChangeHub(records.observed, clock);
+  const workspaces = new Workspaces({ records, facts, hub, clock, settings });
+  const system = new System({ records, clock, version });
+  const authenticated = requireApiKey(keys);
+
+  const app = express();
+  app.disable('x-powered-by');
+  // Views carry an ETag of their own; nothing else is worth caching.
+  app.disable('etag');
+  app.use(requestLog(logger, clock));
+  app.use(probesRouter(system));
+  app
+    .route('/auth')
+    // Traefik's forwardAuth asks here before it lets a request pass.
+    .get(authenticated, (_request, response) => {
+      response.json({ status: 'ok' });
+    })
+    .all(methodNotAllowed('GET', 'HEAD'));
+  app.use('/agent', agentRouter({ records, facts, agentKey, clock }));
+  app.use('/api', authenticated, (_request, response, next) => {
+    // A state is kept by nobody without asking for the present one first.
+    response.set('Cache-Control', 'private, no-cache');
+    next();
+  });
+  app.use('/api/containers', containersRouter({ workspaces, settings, stopping }));
+  app.use('/api/system', systemRouter(system));
+  app.use(notFound);
+  app.use(problemDetails(logger));
+  return app;
+}

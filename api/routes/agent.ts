@@ -1,0 +1,78 @@
+import { Router, type RequestHandler, type Response } from 'express';
+import { verifyAgentToken, type AgentIdentity } from '../../shared/agent-token.js';
+import type { Clock } from '../../shared/clock.js';
+import { ID_PATTERN } from '../../shared/model/ids.js';
+import { agentReportSchema } from '../../shared/model/report.js';
+import type { Records } from '../../shared/store/records.js';
+import type { AgentKeySource } from '../auth/agent-key.js';
+import { bearerOf, unauthenticated } from '../middleware/authentication.js';
+import { jsonBody } from '../middleware/json-body.js';
+import { methodNotAllowed } from '../middleware/problem-details.js';
+import { Problem } from '../problem.js';
+import type { FactsReader } from '../services/facts.js';
+import { parseBody } from './validation.js';
+
+export interface AgentOptions {
+  records: Records;
+  facts: FactsReader;
+  agentKey: AgentKeySource;
+  clock: Clock;
+}
+
+/** `/agent`: what workspaces' agents tell, each for its own workspace only. */
+export function agentRouter({ records, facts, agentKey, clock }: AgentOptions): Router {
+  const router = Router();
+  router
+    .route('/report')
+    .put(requireAgent(agentKey), ...jsonBody(), async (request, response) => {
+      const agent = agentOf(response);
+      const report = parseBody(agentReportSchema, request.body);
+      if (report.runId !== agent.runId) {
+        const errors = [{ field: 'runId', message: 'is not the run that the token was made for' }];
+        throw new Problem('BERTH_BODY_INVALID', 'The report is of another run than the token.', { errors });
+      }
+      await assertCurrent(facts, agent);
+      await records.reports.write(agent.id, { ...report, receivedAt: clock.now().toISOString() });
+      response.status(204).end();
+    })
+    .all(methodNotAllowed('PUT'));
+  return router;
+}
+
+function requireAgent(agentKey: AgentKeySource): RequestHandler {
+  return async (request, response, next) => {
+    const token = bearerOf(request);
+    if (token === null) throw unauthenticated("This call needs an agent's token.");
+    const key = await agentKey();
+    if (key === null) {
+      throw new Problem(
+        'BERTH_NOT_READY',
+        'secrets/agent-token.key is missing or is not 64 hexadecimal digits.',
+      );
+    }
+    response.locals['agent'] = await identify(token, key);
+    next();
+  };
+}
+
+async function identify(token: string, key: string): Promise<AgentIdentity> {
+  const agent = await verifyAgentToken(token, key).catch((): null => null);
+  if (agent === null || !ID_PATTERN.test(agent.id)) throw unauthenticated("The agent's token is not valid.");
+  return agent;
+}
+
+function agentOf(response: Response): AgentIdentity {
+  return response.locals['agent'] as AgentIdentity;
+}
+
+/** A container that outlived its run must not speak for the one that followed, nor for nobody. */
+async function assertCurrent(facts: FactsReader, agent: AgentIdentity): Promise<void> {
+  const { desired, observed } = await facts.read(agent.id);
+  if (observed === null && desired.kind === 'absent') {
+    throw new Problem('BERTH_WORKSPACE_UNKNOWN', `There is no workspace "${agent.id}" (any more).`);
+  }
+  const runId = observed?.runId ?? null;
+  if (runId !== null && runId !== agent.runId) {
+    throw new Problem('BERTH_RUN_SUPERSEDED', 'Another run of this workspace has begun; this one is over.');
+  }
+}

@@ -1,0 +1,153 @@
+import { Router, type Request, type Response } from 'express';
+import { z } from 'zod';
+import {
+  bucketSchema,
+  idSchema,
+  labelMapSchema,
+  prefixSchema,
+  resourcesSchema,
+} from '../../shared/model/desired.js';
+import { PHASES, type Phase } from '../../shared/model/observed.js';
+import { keyIdOf } from '../middleware/authentication.js';
+import { jsonBody } from '../middleware/json-body.js';
+import { methodNotAllowed } from '../middleware/problem-details.js';
+import { decodeCursor } from '../services/cursor.js';
+import type { WorkspaceView } from '../services/view.js';
+import type { Declared, WaitRequest, Workspaces } from '../services/workspaces.js';
+import type { ApiSettings } from '../settings.js';
+import { parseBody, parseQuery, waitOf } from './validation.js';
+
+export interface ContainersOptions {
+  workspaces: Workspaces;
+  settings: Pick<ApiSettings, 'BERTH_ALLOWED_IMAGES' | 'BERTH_DEFAULT_IMAGE'>;
+  /** Aborted when the program ends: nobody waits any longer. */
+  stopping: AbortSignal;
+}
+
+/** `/api/containers` (R1). */
+export function containersRouter({ workspaces, settings, stopping }: ContainersOptions): Router {
+  const router = Router();
+  const startSchema = startSchemaOf(settings);
+
+  router.post('/start', ...jsonBody(), async (request, response) => {
+    const wait = waitOf(request);
+    const { bucketId, ...rest } = parseBody(startSchema, request.body);
+    const createdBy = keyIdOf(response) ?? 'unknown';
+    const declared = await workspaces.start({ ...rest, bucket: bucketId, createdBy });
+    response.location(declared.view.links.self);
+    await answer(response, declared, {
+      wait,
+      done: 'running',
+      doneStatus: 201,
+      until: (waiting) => workspaces.untilRunning(declared, waiting),
+    });
+  });
+
+  router
+    .route('/')
+    .get(async (request, response) => {
+      const { status, bucketId, limit, cursor } = parseQuery(listSchema, request.query);
+      response.json(await workspaces.list({ status, bucket: bucketId, limit, after: cursor }));
+    })
+    .all(methodNotAllowed('GET', 'HEAD'));
+
+  router
+    .route('/:id')
+    .get(async (request, response) => {
+      const { view, etag } = await workspaces.get(request.params.id);
+      response.set('ETag', etag).json(view);
+    })
+    .delete(async (request, response) => {
+      const wait = waitOf(request);
+      const declared = await workspaces.delete(request.params.id);
+      await answer(response, declared, {
+        wait,
+        done: 'stopped',
+        doneStatus: 200,
+        until: (waiting) => workspaces.untilStopped(declared, waiting),
+      });
+    })
+    // `start` is a legal id too, hence POST is known there.
+    .all((request: Request<{ id: string }>, response, next) => {
+      const post = request.params.id === 'start' ? ['POST'] : [];
+      return methodNotAllowed('GET', 'HEAD', 'DELETE', ...post)(request as Request, response, next);
+    });
+
+  /** Waits if that was asked for, and answers with the view: `doneStatus` when it came so far, else 202. */
+  async function answer(response: Response, declared: Declared, goal: Goal): Promise<void> {
+    let { view } = declared;
+    if (goal.wait !== null && view.status !== goal.done) {
+      const signal = AbortSignal.any([goneSignal(response), stopping]);
+      view = await goal.until({ seconds: goal.wait, signal });
+    }
+    response.status(view.status === goal.done ? goal.doneStatus : 202).json(view);
+  }
+
+  return router;
+}
+
+interface Goal {
+  wait: number | null;
+  done: Phase;
+  doneStatus: number;
+  until: (wait: WaitRequest) => Promise<WorkspaceView>;
+}
+
+/** Aborted when the client goes away before it has its answer. */
+function goneSignal(response: Response): AbortSignal {
+  const gone = new AbortController();
+  response.once('close', () => {
+    if (!response.writableEnded) gone.abort();
+  });
+  // It may have left while the declaration was written.
+  if (response.closed) gone.abort();
+  return gone.signal;
+}
+
+function startSchemaOf(settings: ContainersOptions['settings']) {
+  const { BERTH_ALLOWED_IMAGES: allowed, BERTH_DEFAULT_IMAGE: fallback } = settings;
+  return z.strictObject({
+    bucketId: bucketSchema,
+    name: idSchema.optional(),
+    prefix: prefixSchema.optional(),
+    image: z
+      .string()
+      .refine((image) => allowed.includes(image), `must be one of ${allowed.join(', ')}`)
+      .default(fallback),
+    resources: resourcesSchema.prefault({}),
+    labels: labelMapSchema.default({}),
+  });
+}
+
+const ALIVE: Phase[] = ['starting', 'running', 'stopping'];
+
+const statusSchema = z
+  .string()
+  .refine(
+    (text) =>
+      text === 'all' || text.split(',').every((phase) => (PHASES as readonly string[]).includes(phase)),
+    `must be "all" or a list of ${PHASES.join(', ')}, separated by commas`,
+  )
+  .transform((text): ReadonlySet<Phase> => new Set(text === 'all' ? PHASES : (text.split(',') as Phase[])));
+
+const listSchema = z.strictObject({
+  status: statusSchema.default(new Set(ALIVE)),
+  bucketId: bucketSchema.optional(),
+  limit: z
+    .string()
+    .refine(
+      (text) => /^[1-9]\d{0,2}$/.test(text) && Number(text) <= 500,
+      'must be a whole number from 1 to 500',
+    )
+    .transform(Number)
+    .default(100),
+  cursor: z
+    .string()
+    .transform((text, context) => {
+      const id = decodeCursor(text);
+      if (id !== null) return id;
+      context.addIssue('is not a cursor of this list');
+      return z.NEVER;
+    })
+    .optional(),
+});

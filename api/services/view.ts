@@ -1,0 +1,146 @@
+import { createHash } from 'node:crypto';
+import { InvalidRecordError } from '../../shared/errors.js';
+import type { Condition } from '../../shared/model/condition.js';
+import { generationOf, type Desired, type Resources } from '../../shared/model/desired.js';
+import type { Observed, Phase, ShutdownReason } from '../../shared/model/observed.js';
+import type { FinalSync } from '../../shared/model/report.js';
+import { urlsOf, type WorkspaceUrls } from '../../shared/model/urls.js';
+import type { ApiSettings } from '../settings.js';
+import type { Declaration, Facts } from './facts.js';
+
+/** A workspace as the API shows it (docs/api.md). */
+export interface WorkspaceView {
+  containerId: string;
+  /** null only when the declaration was never a valid one. */
+  bucketId: string | null;
+  prefix: string | null;
+  status: Phase;
+  urls: WorkspaceUrls;
+  image: string | null;
+  createdAt: string | null;
+  startedAt: string | null;
+  stoppedAt: string | null;
+  shutdownReason: ShutdownReason | null;
+  message: string;
+  lastActivityAt: string | null;
+  lastSyncAt: string | null;
+  finalSync: FinalSync | null;
+  conditions: Condition[];
+  labels: Record<string, string>;
+  resources: Resources | null;
+  links: { self: string };
+}
+
+export type ViewSettings = Pick<ApiSettings, 'BERTH_DOMAIN' | 'BERTH_HTTPS_PORT' | 'BERTH_ALLOWED_IMAGES'>;
+
+/** What the API says while the controller has not answered to the declaration yet. */
+const AWAITED: Record<Phase, string> = {
+  starting: 'It is declared; the controller has not taken it up yet.',
+  running: 'It runs.',
+  stopping: 'Its end is declared; the controller has not finished it yet.',
+  stopped: 'It does not run.',
+};
+
+/**
+ * The view of a workspace: a pure function of what is on record.
+ *
+ * @returns null when nothing is on record
+ */
+export function viewOf(facts: Facts, settings: ViewSettings): WorkspaceView | null {
+  if (facts.desired.kind === 'absent' && facts.observed === null) return null;
+  const declaration = judged(facts.desired, settings.BERTH_ALLOWED_IMAGES);
+  const desired = declaration.kind === 'valid' ? declaration.value : null;
+  const seen = ownObserved(desired, facts.observed);
+  const status = statusOf(desired, seen);
+  // What is on record about an earlier declaration says nothing about the one that starts now.
+  const life = desired !== null && status === 'starting' && !answers(seen, desired) ? null : seen;
+  const report = life !== null && facts.report?.runId === life.runId ? facts.report : null;
+  // A broken declaration changes nothing: what it said last stays in force.
+  const inForce = desired ?? seen?.declared ?? null;
+  return {
+    containerId: facts.id,
+    bucketId: inForce?.spec.bucket ?? null,
+    prefix: inForce?.spec.prefix ?? null,
+    status,
+    urls: urlsOf(facts.id, settings.BERTH_DOMAIN, settings.BERTH_HTTPS_PORT),
+    image: inForce?.spec.image ?? null,
+    createdAt: inForce?.metadata.createdAt ?? seen?.createdAt ?? null,
+    startedAt: life?.startedAt ?? null,
+    stoppedAt: life?.stoppedAt ?? null,
+    shutdownReason: life?.shutdownReason ?? null,
+    message: messageOf(declaration, life, status),
+    lastActivityAt: report?.lastActivityAt ?? null,
+    lastSyncAt: report?.sync.lastSyncAt ?? null,
+    finalSync: life?.finalSync ?? report?.finalSync ?? null,
+    conditions: conditionsOf(declaration, life),
+    labels: inForce?.metadata.labels ?? {},
+    resources: inForce?.spec.resources ?? null,
+    links: { self: selfOf(facts.id) },
+  };
+}
+
+/** Path of a workspace. */
+export function selfOf(id: string): string {
+  return `/api/containers/${id}`;
+}
+
+/**
+ * ETag of a view. Its first half is the declaration's own, so that a change can be made conditional on
+ * the declaration alone; the second half moves with everything that is shown.
+ */
+export function etagOfView(facts: Facts, view: WorkspaceView): string {
+  const declared = facts.desired.kind === 'valid' ? facts.desired.etag : 'none';
+  const shown = createHash('sha256').update(JSON.stringify(view)).digest('hex').slice(0, 16);
+  return `"${declared}-${shown}"`;
+}
+
+/** The controller refuses an image that is not allowed as it refuses a broken file, unless it is to go. */
+function judged(desired: Declaration, allowedImages: readonly string[]): Declaration {
+  if (desired.kind !== 'valid') return desired;
+  const { metadata, spec } = desired.value;
+  if (allowedImages.includes(spec.image) || metadata.deletionRequestedAt !== undefined) return desired;
+  const reason = `image "${spec.image}" is not allowed; allowed are ${allowedImages.join(', ')}`;
+  return { kind: 'invalid', problem: new InvalidRecordError(metadata.id, reason), since: desired.since };
+}
+
+/** The observed record, unless it belongs to an earlier workspace of the same name. */
+function ownObserved(desired: Desired | null, observed: Observed | null): Observed | null {
+  if (desired === null || observed === null) return observed;
+  return observed.uid === (desired.metadata.uid ?? '') ? observed : null;
+}
+
+/** Whether the controller has answered to this declaration. */
+function answers(seen: Observed | null, desired: Desired): boolean {
+  return seen?.observedGeneration === generationOf(desired);
+}
+
+function statusOf(desired: Desired | null, seen: Observed | null): Phase {
+  if (desired === null) return seen?.phase ?? 'stopped';
+  const deleted = desired.metadata.deletionRequestedAt !== undefined;
+  if (!deleted && desired.spec.state === 'running') {
+    return seen !== null && answers(seen, desired) ? seen.phase : 'starting';
+  }
+  if (seen === null) return deleted ? 'stopping' : 'stopped';
+  return seen.phase === 'stopped' ? 'stopped' : 'stopping';
+}
+
+function messageOf(declaration: Declaration, life: Observed | null, status: Phase): string {
+  if (life !== null && life.phase === status) return life.message;
+  if (declaration.kind === 'invalid') return `Its declaration is invalid: ${declaration.problem.message}`;
+  return AWAITED[status];
+}
+
+/** The API sees a broken declaration before the controller does (or without it). */
+function conditionsOf(declaration: Declaration, life: Observed | null): Condition[] {
+  const conditions = life?.conditions ?? [];
+  if (declaration.kind !== 'invalid') return conditions;
+  const known = conditions.find(({ type, status }) => type === 'SpecValid' && status === 'False');
+  const specValid: Condition = {
+    type: 'SpecValid',
+    status: 'False',
+    reason: 'Malformed',
+    message: declaration.problem.message,
+    lastTransitionTime: known?.lastTransitionTime ?? declaration.since,
+  };
+  return [specValid, ...conditions.filter(({ type }) => type !== 'SpecValid')];
+}

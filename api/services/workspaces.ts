@@ -1,0 +1,246 @@
+import type { Clock } from '../../shared/clock.js';
+import { RecordConflictError } from '../../shared/errors.js';
+import { type Desired, type Resources } from '../../shared/model/desired.js';
+import { ID_PATTERN, newUid, newWorkspaceId } from '../../shared/model/ids.js';
+import type { Phase } from '../../shared/model/observed.js';
+import type { Records } from '../../shared/store/records.js';
+import { Problem } from '../problem.js';
+import { waitFor, type ChangeHub } from './change-hub.js';
+import { encodeCursor } from './cursor.js';
+import type { Facts, FactsReader } from './facts.js';
+import { etagOfView, viewOf, type ViewSettings, type WorkspaceView } from './view.js';
+
+/** Another writer may get in between a read and a write; this often it is tried anew. */
+const WRITE_TRIES = 5;
+/** Records read at a time by a list. */
+const BATCH = 32;
+
+export interface StartRequest {
+  bucket: string;
+  name?: string | undefined;
+  prefix?: string | undefined;
+  image: string;
+  resources: Resources;
+  labels: Record<string, string>;
+  createdBy: string;
+}
+
+/** A declaration that was just written. */
+export interface Declared {
+  id: string;
+  uid: string | undefined;
+  view: WorkspaceView;
+}
+
+export interface ListRequest {
+  status: ReadonlySet<Phase>;
+  bucket?: string | undefined;
+  limit: number;
+  /** List what follows this id. */
+  after?: string | undefined;
+}
+
+export interface WaitRequest {
+  seconds: number;
+  signal: AbortSignal;
+}
+
+export interface WorkspacesOptions {
+  records: Records;
+  facts: FactsReader;
+  hub: ChangeHub;
+  clock: Clock;
+  settings: ViewSettings;
+}
+
+/** What can be done with workspaces: declarations are written, the rest is read and waited for. */
+export class Workspaces {
+  constructor(private readonly options: WorkspacesOptions) {}
+
+  /**
+   * Declares a new workspace.
+   *
+   * @throws Problem `BERTH_NAME_TAKEN`
+   */
+  async start(request: StartRequest): Promise<Declared> {
+    for (let tries = 0; tries < WRITE_TRIES; tries++) {
+      const id = request.name ?? newWorkspaceId();
+      const facts = await this.options.facts.read(id);
+      const ifMatch = this.vacancy(facts);
+      if (ifMatch === undefined) {
+        if (request.name === undefined) continue;
+        throw nameTaken(id);
+      }
+      const desired = this.declarationOf(id, request);
+      const etag = await this.tryWrite(id, desired, ifMatch);
+      if (etag === null) continue;
+      const since = this.options.clock.now().toISOString();
+      const view = this.view({ ...facts, desired: { kind: 'valid', value: desired, etag, since } });
+      return { id, uid: desired.metadata.uid, view };
+    }
+    throw nameTaken(request.name ?? 'any');
+  }
+
+  /**
+   * Waits until the declared workspace runs.
+   *
+   * @returns the view once it runs, or as it is when the time is over
+   * @throws Problem `BERTH_START_FAILED` when it ended instead
+   */
+  async untilRunning({ id, uid, view }: Declared, wait: WaitRequest): Promise<WorkspaceView> {
+    let latest = view;
+    await this.wait(id, wait, async () => {
+      const facts = await this.options.facts.read(id);
+      const now = viewOf(facts, this.options.settings);
+      if (now === null || isReplaced(facts, uid)) {
+        throw startFailed('It was deleted before it ran.', { ...latest, status: 'stopped' });
+      }
+      latest = now;
+      if (now.status === 'stopped') throw startFailed(now.message, now);
+      return now.status === 'running' ? now : null;
+    });
+    return latest;
+  }
+
+  /**
+   * Declares that a workspace shall end. Doing it twice is fine.
+   *
+   * @throws Problem `BERTH_WORKSPACE_UNKNOWN`, `BERTH_SPEC_INVALID`
+   */
+  async delete(id: string): Promise<Declared> {
+    for (let tries = 0; tries < WRITE_TRIES; tries++) {
+      const facts = await this.factsOf(id);
+      const { desired } = facts;
+      if (desired.kind === 'invalid') {
+        throw new Problem(
+          'BERTH_SPEC_INVALID',
+          `The declaration of ${id} is broken and is not overwritten; mend the file, or remove it to delete the workspace: ${desired.problem.message}`,
+        );
+      }
+      // Its declaration was removed by hand, which already means that it shall end.
+      if (desired.kind === 'absent') return { id, uid: undefined, view: this.view(facts) };
+      const { uid, deletionRequestedAt } = desired.value.metadata;
+      if (deletionRequestedAt !== undefined) return { id, uid, view: this.view(facts) };
+      const value = withDeletion(desired.value, this.options.clock.now());
+      const etag = await this.tryWrite(id, value, desired.etag);
+      if (etag !== null)
+        return { id, uid, view: this.view({ ...facts, desired: { ...desired, value, etag } }) };
+    }
+    throw new RecordConflictError(id);
+  }
+
+  /** Waits until a deleted workspace is stopped; the view as it is when the time is over. */
+  async untilStopped({ id, uid, view }: Declared, wait: WaitRequest): Promise<WorkspaceView> {
+    let latest = view;
+    await this.wait(id, wait, async () => {
+      const facts = await this.options.facts.read(id);
+      const now = viewOf(facts, this.options.settings);
+      // Archived, or its name already belongs to a new workspace: either follows only after the end.
+      latest = now === null || isReplaced(facts, uid) ? { ...latest, status: 'stopped' } : now;
+      return latest.status === 'stopped' ? latest : null;
+    });
+    return latest;
+  }
+
+  /** @throws Problem `BERTH_WORKSPACE_UNKNOWN` */
+  async get(id: string): Promise<{ view: WorkspaceView; etag: string }> {
+    const facts = await this.factsOf(id);
+    const view = this.view(facts);
+    return { view, etag: etagOfView(facts, view) };
+  }
+
+  /** One page of workspaces, in the order of their ids. */
+  async list(request: ListRequest): Promise<{ items: WorkspaceView[]; nextCursor: string | null }> {
+    const { status, bucket, limit, after = '' } = request;
+    const ids = (await this.options.facts.ids()).filter((id) => id > after);
+    const found: WorkspaceView[] = [];
+    // One more than asked for tells whether there is a next page.
+    for (let start = 0; start < ids.length && found.length <= limit; start += BATCH) {
+      const views = await Promise.all(ids.slice(start, start + BATCH).map((id) => this.viewOrNull(id)));
+      for (const view of views) {
+        if (view && status.has(view.status) && (bucket === undefined || view.bucketId === bucket))
+          found.push(view);
+      }
+    }
+    const items = found.slice(0, limit);
+    const last = items.at(-1);
+    return { items, nextCursor: found.length > limit && last ? encodeCursor(last.containerId) : null };
+  }
+
+  /** The ETag a new declaration has to replace, null when there is none, undefined when the name is taken. */
+  private vacancy(facts: Facts): string | null | undefined {
+    const { desired } = facts;
+    const ended = viewOf(facts, this.options.settings)?.status === 'stopped';
+    if (desired.kind === 'absent') return facts.observed === null || ended ? null : undefined;
+    if (desired.kind === 'invalid') return undefined;
+    return ended && desired.value.metadata.deletionRequestedAt !== undefined ? desired.etag : undefined;
+  }
+
+  private declarationOf(id: string, request: StartRequest): Desired {
+    const { bucket, prefix = '', image, resources, labels, createdBy } = request;
+    const createdAt = this.options.clock.now().toISOString();
+    return {
+      apiVersion: 'berth/v1',
+      kind: 'Workspace',
+      metadata: { id, uid: newUid(), labels, createdAt, createdBy },
+      spec: { bucket, prefix, state: 'running', image, resources },
+    };
+  }
+
+  /** @returns the new ETag, or null when somebody else wrote first */
+  private async tryWrite(id: string, value: Desired, ifMatch: string | null): Promise<string | null> {
+    try {
+      return await this.options.records.desired.write(id, value, { ifMatch });
+    } catch (error) {
+      if (error instanceof RecordConflictError) return null;
+      throw error;
+    }
+  }
+
+  private async factsOf(id: string): Promise<Facts> {
+    const facts = ID_PATTERN.test(id) ? await this.options.facts.read(id) : null;
+    if (facts === null || viewOf(facts, this.options.settings) === null) {
+      throw new Problem('BERTH_WORKSPACE_UNKNOWN', `There is no workspace ${JSON.stringify(id)}.`);
+    }
+    return facts;
+  }
+
+  private view(facts: Facts): WorkspaceView {
+    return viewOf(facts, this.options.settings) as WorkspaceView;
+  }
+
+  private async viewOrNull(id: string): Promise<WorkspaceView | null> {
+    try {
+      return viewOf(await this.options.facts.read(id), this.options.settings);
+    } catch (error) {
+      this.options.facts.complainOf(id, error);
+      return null;
+    }
+  }
+
+  private wait<T>(id: string, { seconds, signal }: WaitRequest, check: () => Promise<T | null>) {
+    const { hub, clock } = this.options;
+    return waitFor(hub, id, check, { seconds, signal, clock });
+  }
+}
+
+/** Whether the name belongs to another workspace by now. */
+function isReplaced({ desired }: Facts, uid: string | undefined): boolean {
+  return desired.kind === 'valid' && uid !== undefined && desired.value.metadata.uid !== uid;
+}
+
+function withDeletion(desired: Desired, now: Date): Desired {
+  return { ...desired, metadata: { ...desired.metadata, deletionRequestedAt: now.toISOString() } };
+}
+
+function nameTaken(name: string): Problem {
+  return new Problem(
+    'BERTH_NAME_TAKEN',
+    `The name ${name} belongs to another workspace; choose another, or delete that one and wait until it is stopped.`,
+    { errors: [{ field: 'name', message: 'is taken' }] },
+  );
+}
+
+function startFailed(detail: string, workspace: WorkspaceView): Problem {
+  return new Problem('BERTH_START_FAILED', detail, { extra: { workspace } });
+}

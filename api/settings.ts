@@ -1,0 +1,50 @@
+import { z } from 'zod';
+import { BerthError } from '../shared/errors.js';
+import { commonSettings, portSetting, readSettings, setting } from '../shared/config.js';
+import { BCRYPT_HASH, KEY_ID } from './auth/api-key.js';
+
+/** `id:bcrypthash` pairs; an error never repeats the text, for it may hold a key in clear. */
+const apiKeysSetting = setting(
+  z
+    .string()
+    .default('')
+    .transform((text, context) => {
+      const hashes = new Map<string, string>();
+      const entries = text.split(',').map((entry) => entry.trim());
+      for (const [index, entry] of entries.entries()) {
+        if (entry === '') continue;
+        const [id = '', hash = '', ...rest] = entry.split(':');
+        if (KEY_ID.test(id) && BCRYPT_HASH.test(hash) && rest.length === 0) hashes.set(id, hash);
+        else context.addIssue(`entry ${index + 1} is not id:bcrypthash (is each $ of the hash kept?)`);
+      }
+      return hashes;
+    }),
+);
+
+const shape = {
+  ...commonSettings,
+  BERTH_API_PORT: portSetting(8080),
+  /** Address to listen on; all of them unless set. */
+  BERTH_API_HOST: setting(z.string().optional()),
+  BERTH_API_KEYS: apiKeysSetting,
+  BERTH_DEFAULT_IMAGE: setting(z.string().default('berth/workspace')),
+};
+
+export type ApiSettings = z.infer<z.ZodObject<typeof shape>>;
+
+/**
+ * Reads the API's settings.
+ *
+ * @throws BerthError `BERTH_CONFIG_INVALID`, naming each variable and what is wrong with it
+ */
+export function readApiSettings(env: NodeJS.ProcessEnv): ApiSettings {
+  const settings = readSettings(shape, env);
+  const { BERTH_DEFAULT_IMAGE: image, BERTH_ALLOWED_IMAGES: allowed } = settings;
+  if (!allowed.includes(image)) {
+    throw new BerthError(
+      'BERTH_CONFIG_INVALID',
+      `Wrong settings (see .env.example): BERTH_DEFAULT_IMAGE (${image}) is not one of BERTH_ALLOWED_IMAGES (${allowed.join(', ')})`,
+    );
+  }
+  return settings;
+}
