@@ -1,0 +1,52 @@
+# Berth. `make` alone lists what there is. Settings: .env (see .env.example) or the environment.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+HOST := manifests/host
+# Node of the host, or a pinned one in .cache/node; found only by the commands that need it.
+WITH_NODE = NODE_BIN="$$($(HOST)/node.sh)" && export PATH="$$NODE_BIN:$$PATH" &&
+
+.PHONY: help up down purge key images status logs guard check test bench build
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: ## set everything up and start Berth (as root; DEMO=0 leaves the first workspace out)
+	@$(HOST)/up.sh
+
+down: ## stop workspaces (they save their files) and Berth; data stays
+	@$(HOST)/down.sh
+
+purge: ## down, and remove all data too (asks; PURGE=yes does not)
+	@$(HOST)/purge.sh
+
+key: ## add an API key and print it: make -s key NAME=ci
+	@$(HOST)/keys.sh "$(NAME)"
+
+images: ## build the images
+	@$(HOST)/images.sh
+
+status: ## what runs
+	@$(HOST)/status.sh
+
+logs: ## logs: S=api|controller|gateway|s3|guard or W=<workspace>, F=1 follows, N=lines
+	@S="$(S)" W="$(W)" F="$(F)" N="$(N)" $(HOST)/logs.sh
+
+guard: ## apply the firewall rules that isolate workspaces
+	@$(HOST)/guard.sh
+
+node_modules/.package-lock.json: package.json package-lock.json
+	@$(WITH_NODE) npm ci --no-audit --no-fund
+	@touch $@
+
+build: node_modules/.package-lock.json ## bundle the programs into dist/
+	@$(WITH_NODE) npm run --silent build
+
+check: node_modules/.package-lock.json ## types, lint, unit and property tests; needs no Docker
+	@for script in $(HOST)/*.sh manifests/guard/*.sh manifests/images/scripts/*.sh; do bash -n "$$script" || exit 1; done
+	@$(WITH_NODE) npm run --silent types && npm run --silent lint && npx mocha 'test/unit/**/*.test.ts' 'test/property/**/*.test.ts'
+
+test: node_modules/.package-lock.json ## check, then integration, contract and end-to-end tests on real Docker (as root)
+	@$(WITH_NODE) test/run.sh
+
+bench: node_modules/.package-lock.json ## measure how fast a workspace starts, beside bare Docker calls
+	@$(WITH_NODE) test/bench/run.sh

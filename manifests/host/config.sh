@@ -1,0 +1,91 @@
+# shellcheck shell=bash
+# The settings of this Berth: the environment wins over .env, .env over the defaults below.
+# Meant to be sourced; exports every BERTH_* that the stack and the images need.
+
+# shellcheck disable=SC2054 # the comma belongs to the value
+config_defaults=(
+  BERTH_DOMAIN=berth.localhost
+  BERTH_STACK=berth
+  BERTH_STATE_DIR=/var/lib/berth
+  BERTH_HTTP_PORT=80
+  BERTH_HTTPS_PORT=443
+  BERTH_ADDRESS_POOL=10.201.0.0/16
+  BERTH_ADVERTISE_ADDR=127.0.0.1
+  BERTH_S3_ENDPOINT=
+  BERTH_S3_REGION=us-east-1
+  BERTH_S3_CREATE_BUCKETS=
+  BERTH_ALLOWED_IMAGES=berth/workspace,berth/testspace
+  BERTH_DEFAULT_IMAGE=berth/workspace
+  BERTH_IMAGE_TAG=latest
+  BERTH_LOG_LEVEL=info
+  BERTH_SYNC_INTERVAL=15
+  BERTH_START_DEADLINE=300
+  BERTH_STOP_DEADLINE=600
+  BERTH_STOP_GRACE=300
+  DEMO=1
+)
+
+# Reads KEY=VALUE lines; never runs them, since .env is data.
+config_read_file() { # $1: file
+  local line key value number=0
+  while IFS= read -r line || [[ -n "$line" ]]; do
+    number=$((number + 1))
+    [[ "$line" =~ ^[[:space:]]*(#|$) ]] && continue
+    [[ "$line" =~ ^[[:space:]]*([A-Z_][A-Z0-9_]*)=(.*)$ ]] ||
+      fail ".env line $number is not KEY=VALUE" 'correct the line (see .env.example)'
+    key=${BASH_REMATCH[1]} value=${BASH_REMATCH[2]%$'\r'}
+    if [[ "$value" =~ ^\"(.*)\"[[:space:]]*$ || "$value" =~ ^\'(.*)\'[[:space:]]*$ ]]; then value=${BASH_REMATCH[1]}; fi
+    [[ -v "$key" ]] || export "$key=$value"
+  done <"$1"
+}
+
+config_match() { # $1: name, $2: pattern, $3: what it must be
+  [[ "${!1}" =~ ^$2$ ]] || fail "$1='${!1}' is not $3" "correct $1 in .env (see .env.example)"
+}
+
+config_validate() {
+  local name
+  config_match BERTH_DOMAIN '([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]' \
+    'a domain of at least two labels (a certificate for *.localhost is refused by browsers, *.berth.localhost works)'
+  config_match BERTH_STACK '[a-z][a-z0-9-]{0,14}' 'a lower-case name of at most 15 characters'
+  config_match BERTH_STATE_DIR '/[A-Za-z0-9._/-]+[A-Za-z0-9]' 'an absolute path'
+  config_match BERTH_ADDRESS_POOL '[0-9.]+/(8|9|1[0-9]|2[0-3])' 'an IPv4 range of at least /23, such as 10.201.0.0/16'
+  config_match BERTH_IMAGE_TAG '[A-Za-z0-9_][A-Za-z0-9._-]{0,127}' 'an image tag'
+  config_match BERTH_S3_ENDPOINT '(https?://[^ /]+/?)?' 'a URL such as https://s3.example.com, or empty'
+  for name in BERTH_HTTP_PORT BERTH_HTTPS_PORT; do
+    config_match "$name" '[1-9][0-9]{0,4}' 'a port'
+    ((${!name} < 65536)) || fail "$name=${!name} is not a port" "correct $name in .env"
+  done
+  [[ "$BERTH_HTTP_PORT" != "$BERTH_HTTPS_PORT" ]] || fail 'BERTH_HTTP_PORT and BERTH_HTTPS_PORT are the same' 'give them different ports in .env'
+  for name in BERTH_SYNC_INTERVAL BERTH_START_DEADLINE BERTH_STOP_DEADLINE BERTH_STOP_GRACE; do
+    config_match "$name" '[1-9][0-9]{0,5}' 'a number of seconds'
+  done
+}
+
+# The first /24 of the pool is the control network; its first address belongs to the bridge.
+config_control_subnet() {
+  local base=${BERTH_ADDRESS_POOL%/*} a b c d
+  IFS=. read -r a b c d <<<"$base"
+  : "$d"
+  echo "$a.$b.$c.0/24"
+}
+
+config_load() {
+  local pair name file="${BERTH_ENV_FILE:-$ROOT/.env}"
+  [[ ! -f "$file" ]] || config_read_file "$file"
+  for pair in "${config_defaults[@]}"; do
+    name=${pair%%=*}
+    if [[ -z "${!name:-}" ]]; then export "${pair?}"; else export "${name?}"; fi
+  done
+  config_validate
+  if [[ -z "$BERTH_S3_CREATE_BUCKETS" ]]; then
+    BERTH_S3_CREATE_BUCKETS=$([[ -z "$BERTH_S3_ENDPOINT" ]] && echo true || echo false)
+  fi
+  config_match BERTH_S3_CREATE_BUCKETS 'true|false' 'true or false'
+  BERTH_CONTROL_SUBNET=$(config_control_subnet)
+  BERTH_PORT_SUFFIX=''
+  [[ "$BERTH_HTTPS_PORT" == 443 ]] || BERTH_PORT_SUFFIX=":$BERTH_HTTPS_PORT"
+  export BERTH_S3_CREATE_BUCKETS BERTH_CONTROL_SUBNET BERTH_PORT_SUFFIX
+}
+
+bundled_s3() { [[ -z "$BERTH_S3_ENDPOINT" ]]; }

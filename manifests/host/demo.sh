@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Declares the first workspace the way operators do, by a file, and waits until it runs.
+set -euo pipefail
+source "$(dirname "$0")/lib.sh"
+source "$(dirname "$0")/config.sh"
+config_load
+[[ "$DEMO" != 0 ]] || exit 0
+
+readonly DESIRED="$BERTH_STATE_DIR/desired/demo.yaml" OBSERVED="$BERTH_STATE_DIR/observed/demo.json"
+
+if [[ ! -e "$DESIRED" ]]; then
+  step 'Starting a first workspace on the bucket demo (DEMO=0 leaves it out)'
+  cat >"$DESIRED.new" <<YAML
+# The first workspace. Edit this file to change it; remove it to have the workspace removed.
+apiVersion: berth/v1
+kind: Workspace
+metadata:
+  id: demo
+spec:
+  bucket: demo
+  state: running
+  image: $BERTH_DEFAULT_IMAGE
+YAML
+  mv "$DESIRED.new" "$DESIRED"
+fi
+
+# The API writes this too when somebody stopped the workspace, or nobody used it.
+if ! grep -Eq '^ *state: *"?running' "$DESIRED" || grep -q 'deletionRequestedAt' "$DESIRED"; then
+  note 'the workspace demo is stopped'
+  exit 0
+fi
+
+field() { grep -o "\"$1\": *\"[^\"]*\"" "$OBSERVED" 2>/dev/null | head -n 1 | sed 's/.*: *"\(.*\)"/\1/'; }
+# The record may be older than the last make down, so the route is asked too. Any answer of the
+# workspace will do; Traefik itself says 404 (no route) or 502 to 504 (nobody there).
+routed() {
+  local host="demo-code.$BERTH_DOMAIN" status
+  status=$(curl --silent --output /dev/null --write-out '%{http_code}' --max-time 5 --cacert "$BERTH_STATE_DIR/tls/ca.crt" \
+    --resolve "$host:$BERTH_HTTPS_PORT:127.0.0.1" "https://$host$BERTH_PORT_SUFFIX/" || true)
+  [[ "$status" != 000 && "$status" != 404 && "$status" != 50[234] ]]
+}
+running() { [[ "$(field phase)" == running ]] && routed; }
+
+if ! running; then
+  note 'waiting until the workspace demo runs'
+  wait_until "$BERTH_START_DEADLINE" 0.5 running || true
+fi
+running || {
+  grep -o '"message": *"[^"]\+"' "$OBSERVED" 2>/dev/null | sort -u | sed 's/"message": */    /' >&2 || true
+  fail 'the workspace demo does not run' "make logs W=demo, make logs S=controller; the record is $OBSERVED"
+}
+ok 'the workspace demo is running'

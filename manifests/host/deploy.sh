@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Brings the stack to what manifests/ and the settings say. Services that are right already stay.
+set -euo pipefail
+source "$(dirname "$0")/lib.sh"
+source "$(dirname "$0")/config.sh"
+config_load
+
+image() { # $1: name of an image of ours; its id
+  docker image inspect --format '{{.Id}}' "berth/$1:$BERTH_IMAGE_TAG" 2>/dev/null ||
+    fail "the image berth/$1:$BERTH_IMAGE_TAG is missing" 'run: make images'
+}
+revision() { cat "$@" | sha256sum | cut -c 1-16; } # changes when the content does
+
+BERTH_CONTROL_IMAGE=$(image control)
+BERTH_GATEWAY_IMAGE=$(image gateway)
+BERTH_GUARD_IMAGE=$(image guard)
+BERTH_SECRETS_REVISION=$(revision "$BERTH_STATE_DIR"/secrets/{s3.env,agent-token.key})
+BERTH_TLS_REVISION=$(revision "$BERTH_STATE_DIR"/tls/tls.crt)
+# What the guard reads the host's nameservers from. systemd-resolved replaces its files, so its
+# folder is shown to the guard; /etc as a whole would show too much.
+BERTH_RESOLVER=/etc/resolv.conf
+[[ ! -d /run/systemd/resolve ]] || BERTH_RESOLVER=/run/systemd/resolve
+export BERTH_CONTROL_IMAGE BERTH_GATEWAY_IMAGE BERTH_GUARD_IMAGE BERTH_SECRETS_REVISION BERTH_TLS_REVISION BERTH_RESOLVER
+
+files=(--compose-file "$ROOT/manifests/stack.yaml")
+export BERTH_S3_BUNDLED=false
+if bundled_s3; then
+  BERTH_S3_IMAGE=$(image s3)
+  export BERTH_S3_IMAGE BERTH_S3_BUNDLED=true
+  files+=(--compose-file "$ROOT/manifests/stack.s3.yaml")
+fi
+
+step "Deploying the stack $BERTH_STACK"
+quietly "deploy-$BERTH_STACK" "see: docker stack ps --no-trunc $BERTH_STACK" \
+  docker stack deploy --prune --resolve-image never "${files[@]}" "$BERTH_STACK"
+ok 'deployed'

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Waits until the API answers through the gateway and says that all parts are ready.
+set -euo pipefail
+source "$(dirname "$0")/lib.sh"
+source "$(dirname "$0")/config.sh"
+config_load
+
+readonly API="api.$BERTH_DOMAIN"
+# The name is resolved here: a server's own resolver need not know the domain.
+get() { # $1: path; 0 only for an answer below 400
+  curl --silent --show-error --fail --output /dev/null --max-time 5 --cacert "$BERTH_STATE_DIR/tls/ca.crt" \
+    --resolve "$API:$BERTH_HTTPS_PORT:127.0.0.1" "https://$API$BERTH_PORT_SUFFIX$1" 2>/dev/null
+}
+
+explain() {
+  docker stack ps --no-trunc --filter desired-state=running --format '{{.Name}}: {{.CurrentState}} {{.Error}}' "$BERTH_STACK" >&2 || true
+}
+
+step "Waiting for https://$API$BERTH_PORT_SUFFIX"
+wait_until 120 0.3 get /healthz || {
+  explain
+  fail 'the API does not answer through the gateway' "make logs S=gateway, make logs S=api; then run make up again"
+}
+wait_until 60 0.3 get /readyz || {
+  explain
+  curl --silent --insecure --resolve "$API:$BERTH_HTTPS_PORT:127.0.0.1" "https://$API$BERTH_PORT_SUFFIX/readyz" >&2 || true
+  fail 'the API answers, but not all parts are ready' "make logs S=controller; then run make up again"
+}
+ok 'the API is ready'
