@@ -14,7 +14,10 @@ export default tseslint.config(
       '@typescript-eslint/no-explicit-any': 'error',
       // Fakes implement asynchronous ports without having to wait for anything.
       '@typescript-eslint/require-await': 'off',
-      eqeqeq: 'error',
+      // `== null` means null or undefined, as everywhere.
+      eqeqeq: ['error', 'always', { null: 'ignore' }],
+      // Rest siblings that are taken out of an object say so by their underscore.
+      '@typescript-eslint/no-unused-vars': ['error', { varsIgnorePattern: '^_', argsIgnorePattern: '^_' }],
       'max-lines': ['error', { max: 400 }],
       'no-console': 'error',
     },

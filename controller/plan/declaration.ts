@@ -13,7 +13,9 @@ export function readDeclaration(id: string, read: RecordRead<Desired>, policy: P
     const message = `metadata.id is "${metadata.id}", but the file is named after "${id}"; make them equal`;
     return { kind: 'invalid', reason: 'IdMismatch', message };
   }
-  if (!policy.allowedImages.includes(spec.image)) {
+  // What only asks for an end is obeyed, whatever image it once ran.
+  const wantsToRun = spec.state === 'running' && metadata.deletionRequestedAt === undefined;
+  if (wantsToRun && !policy.allowedImages.includes(spec.image)) {
     const message = `image "${spec.image}" is not allowed; allowed are ${policy.allowedImages.join(', ')}`;
     return { kind: 'invalid', reason: 'ImageNotAllowed', message };
   }

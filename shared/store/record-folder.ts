@@ -43,8 +43,11 @@ export class RecordFolder<T> {
     try {
       const db = new Low<unknown>(new AtomicFileAdapter(file, frozen(this.codec, text)), null);
       await db.read();
-      if (db.data === null && text.trim() !== '') return { kind: 'absent' };
-      if (db.data === null) throw new InvalidRecordError(path.basename(file), 'the file is empty');
+      if (db.data === null) {
+        // Absence means "delete this workspace": a file that only says nothing must not be taken for it.
+        if ((await readTextOrNull(file)) === null) return { kind: 'absent' };
+        throw new InvalidRecordError(path.basename(file), 'the file is empty');
+      }
       return { kind: 'valid', value: this.validate(db.data, path.basename(file), text), etag: etagOf(text) };
     } catch (error) {
       if (error instanceof InvalidRecordError) return { kind: 'invalid', problem: error };

@@ -3,12 +3,18 @@ import type { Observed } from '../../shared/model/observed.js';
 import type { StoredReport } from '../../shared/model/report.js';
 import { urlsOf } from '../../shared/model/urls.js';
 import { namesOf } from '../../controller/names.js';
-import type { PlanInput, World } from '../../controller/plan/types.js';
+import type { PlanInput, Policy, World } from '../../controller/plan/types.js';
 import type { TaskState } from '../../controller/ports/cluster.js';
 
 export const NOW = new Date('2026-01-01T12:00:00.000Z');
 export const ID = 'demo';
 export const names = namesOf('berth');
+
+export const POLICY: Policy = {
+  allowedImages: ['berth/workspace'],
+  startDeadlineMs: 300_000,
+  stopDeadlineMs: 600_000,
+};
 
 /** A declaration as the API would write it, with changes. */
 export function declare(
@@ -77,7 +83,7 @@ export function inputOf(desired: Desired | null, world: World, change: Partial<P
     volumesOf: names.volumes,
     nextRunId: 'run-2',
     now: NOW,
-    policy: { allowedImages: ['berth/workspace'], startDeadlineMs: 300_000, stopDeadlineMs: 600_000 },
+    policy: POLICY,
     ...change,
   };
 }

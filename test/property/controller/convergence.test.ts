@@ -217,7 +217,7 @@ class Story {
         return async (...args: unknown[]) => {
           const dies = this.kill !== null && this.kill.call-- === 0 ? this.kill : null;
           if (dies !== null && !dies.applied) throw new Error('killed');
-          const result = (await (value as (...all: unknown[]) => unknown).apply(target, args)) as unknown;
+          const result: unknown = await (value as (...all: unknown[]) => unknown).apply(target, args);
           if (dies !== null) throw new Error('killed');
           return result;
         };

@@ -1,8 +1,11 @@
 import { expect } from 'chai';
+import { readDeclaration } from '../../../controller/plan/declaration.js';
 import { plan } from '../../../controller/plan/plan.js';
 import type { Plan, World } from '../../../controller/plan/types.js';
 import type { Observed } from '../../../shared/model/observed.js';
 import {
+  ID,
+  POLICY,
   conditionOf,
   declare,
   EMPTY_WORLD,
@@ -64,6 +67,7 @@ describe('plan: stopping', () => {
     ['the report says that it failed', reportOf('finished', { finalSync: { ...saved, ok: false } })],
     ['the report is of another run', reportOf('finished', { runId: 'run-0', finalSync: saved })],
     ['the agent was killed while it ran', reportOf('ready')],
+    ['the agent was killed while it restored again after a crash', reportOf('restoring')],
   ] as const) {
     it(`keeps the volumes when ${name}`, () => {
       const rest = fullWorld(desired, { service: null, tasks: [] });
@@ -103,6 +107,14 @@ describe('plan: stopping', () => {
     const { actions, observed } = plan(inputOf(null, fullWorld(desired), { observed: running }));
     expect(actions.map((action) => action.type)).to.deep.equal(['scaleToZero']);
     expect(observed?.shutdownReason).to.equal('OperatorRequest');
+  });
+
+  it('obeys an end that is declared with an image no longer allowed', () => {
+    const read = (desired: typeof deleted) =>
+      readDeclaration(ID, { kind: 'valid', value: desired, etag: '' }, { ...POLICY, allowedImages: [] }).kind;
+    expect(read(deleted)).to.equal('valid');
+    expect(read(declare({ state: 'stopped' }))).to.equal('valid');
+    expect(read(desired)).to.equal('invalid');
   });
 
   it('takes down an orphan but never its volumes, and makes no record', () => {

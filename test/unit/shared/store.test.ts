@@ -71,6 +71,13 @@ spec:
     expect(await readFile(file(), 'utf8')).to.equal(text);
   });
 
+  for (const text of ['', '# only a comment\n', 'null\n']) {
+    it(`never takes a file that says nothing for an absent one: ${JSON.stringify(text)}`, async () => {
+      await writeFile(file(), text);
+      expect((await records.read('demo')).kind).to.equal('invalid');
+    });
+  }
+
   it('reports a wrong value with its field and line', async () => {
     await writeFile(
       file(),
