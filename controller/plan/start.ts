@@ -89,7 +89,7 @@ function startActions({ world }: PlanInput, desired: Desired, observed: Observed
   }
   // Attaching takes about as long as Swarm's start, so both begin together.
   if (gateway !== null && !gateway.attached) {
-    actions.push({ type: 'attachGateway', networkId: network.id, containerId: gateway.containerId });
+    actions.push({ type: 'attachGateway', network, containerId: gateway.containerId });
   }
   return actions;
 }

@@ -48,7 +48,7 @@ export interface PlanInput {
 export type Action =
   | { type: 'createNetwork' }
   | { type: 'createService'; runId: string; generation: string; desired: Desired; network: NetworkState }
-  | { type: 'attachGateway'; networkId: string; containerId: string }
+  | { type: 'attachGateway'; network: NetworkState; containerId: string }
   | { type: 'scaleToZero'; serviceId: string }
   | { type: 'removeService'; serviceId: string }
   | { type: 'removeNetwork'; networkId: string; gatewayContainerId: string | null }

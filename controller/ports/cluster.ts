@@ -29,6 +29,7 @@ export interface NetworkState {
   id: string;
   name: string;
   workspaceId: string;
+  /** CIDR; null when the engine tells none. */
   subnet: string | null;
 }
 
@@ -64,8 +65,7 @@ export interface ServiceRequest {
   prefix: string;
   image: string;
   resources: Resources;
-  networkId: string;
-  networkName: string;
+  network: NetworkState;
   /** Volume names for `/workspace` and `/home`. */
   volumes: { workspace: string; home: string };
 }

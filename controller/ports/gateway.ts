@@ -1,3 +1,5 @@
+import type { NetworkState } from './cluster.js';
+
 /** The way from the internet into the workspaces' networks. */
 export interface Gateway {
   /**
@@ -5,7 +7,7 @@ export interface Gateway {
    *
    * @throws NotYetError while the gateway's node does not have the network yet
    */
-  attach(networkId: string, containerId: string): Promise<void>;
+  attach(network: NetworkState, containerId: string): Promise<void>;
   /** Detaches it; not attached, or gone, is fine. */
   detach(networkId: string, containerId: string): Promise<void>;
 }

@@ -46,14 +46,13 @@ async function run(id: string, action: Action, deps: ExecutorDeps): Promise<void
         prefix: desired.spec.prefix,
         image: desired.spec.image,
         resources: desired.spec.resources,
-        networkId: network.id,
-        networkName: network.name,
+        network,
         volumes: deps.volumesOf(desired),
       });
       break;
     }
     case 'attachGateway':
-      await gateway.attach(action.networkId, action.containerId);
+      await gateway.attach(action.network, action.containerId);
       break;
     case 'scaleToZero':
       await cluster.scaleToZero(action.serviceId);

@@ -30,8 +30,12 @@ export interface ReconcilerDeps extends ExecutorDeps {
   onTransition: (before: Observed | null, after: Observed) => void;
 }
 
+/** Wait before the same steps are done again that were just done without an effect. */
+const REPEAT_MS = 500;
+
 /** Makes the function from a workspace's id to a result: look, decide, write down, act. */
 export function createReconciler(deps: ReconcilerDeps): (id: string) => Promise<Result> {
+  const lastDone = new Map<string, string>();
   return async (id) => {
     const { records, clock, policy } = deps;
     const [desiredRead, observedRead, reportRead] = await Promise.all([
@@ -72,7 +76,14 @@ export function createReconciler(deps: ReconcilerDeps): (id: string) => Promise<
       await halt(deps, id, decision.observed, error);
       return { kind: 'requeueAfter', ms: 0 };
     }
-    if (decision.actions.length > 0 && completed) return { kind: 'requeueAfter', ms: 0 };
+    if (decision.actions.length > 0 && completed) {
+      // Done, and yet to be done again: the engine is behind with what it shows, and needs time, not haste.
+      const done = JSON.stringify(decision.actions);
+      const again = lastDone.get(id) === done;
+      lastDone.set(id, done);
+      return { kind: 'requeueAfter', ms: again ? REPEAT_MS : 0 };
+    }
+    lastDone.delete(id);
     if (decision.requeueAfterMs === null) return { kind: 'done' };
     return { kind: 'requeueAfter', ms: decision.requeueAfterMs };
   };

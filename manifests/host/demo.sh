@@ -8,6 +8,9 @@ config_load
 
 readonly DESIRED="$BERTH_STATE_DIR/desired/demo.yaml" OBSERVED="$BERTH_STATE_DIR/observed/demo.json"
 
+field() { grep -o "\"$1\": *\"[^\"]*\"" "$OBSERVED" 2>/dev/null | head -n 1 | sed 's/.*: *"\(.*\)"/\1/'; }
+new_uid() { openssl rand -hex 8; }
+
 if [[ ! -e "$DESIRED" ]]; then
   step 'Starting a first workspace on the bucket demo (DEMO=0 leaves it out)'
   cat >"$DESIRED.new" <<YAML
@@ -16,6 +19,7 @@ apiVersion: berth/v1
 kind: Workspace
 metadata:
   id: demo
+  uid: $(new_uid)
 spec:
   bucket: demo
   state: running
@@ -30,7 +34,6 @@ if ! grep -Eq '^ *state: *"?running' "$DESIRED" || grep -q 'deletionRequestedAt'
   exit 0
 fi
 
-field() { grep -o "\"$1\": *\"[^\"]*\"" "$OBSERVED" 2>/dev/null | head -n 1 | sed 's/.*: *"\(.*\)"/\1/'; }
 # The record may be older than the last make down, so the route is asked too. Any answer of the
 # workspace will do; Traefik itself says 404 (no route) or 502 to 504 (nobody there).
 routed() {
@@ -40,10 +43,19 @@ routed() {
   [[ "$status" != 000 && "$status" != 404 && "$status" != 50[234] ]]
 }
 running() { [[ "$(field phase)" == running ]] && routed; }
+# It ended by itself, and is not started again until its declaration is another one.
+uid_of_file() { sed -n 's/^ *uid: *"\{0,1\}\([^" ]*\).*/\1/p' "$DESIRED" | head -n 1; }
+ended() { [[ "$(field phase)" == stopped && "$(field uid)" == "$(uid_of_file)" ]]; }
 
+if ended; then
+  step 'The workspace demo had ended by itself: starting it anew'
+  sed "s/^\( *\)uid: .*/\1uid: $(new_uid)/" "$DESIRED" >"$DESIRED.new"
+  mv "$DESIRED.new" "$DESIRED"
+fi
+running_or_ended() { running || ended; }
 if ! running; then
   note 'waiting until the workspace demo runs'
-  wait_until "$BERTH_START_DEADLINE" 0.5 running || true
+  wait_until "$BERTH_START_DEADLINE" 0.5 running_or_ended || true
 fi
 running || {
   grep -o '"message": *"[^"]\+"' "$OBSERVED" 2>/dev/null | sort -u | sed 's/"message": */    /' >&2 || true

@@ -40,6 +40,7 @@ export function clusterContract(subject: () => ClusterSubject): void {
   async function requestFor(id: string, change: Partial<ServiceRequest> = {}): Promise<ServiceRequest> {
     await cluster.createNetwork({ workspaceId: id });
     const network = networkOf(await cluster.observe(), id);
+    if (network === undefined) throw new Error(`the network of ${id} is not there`);
     return {
       workspaceId: id,
       runId: 'run-1',
@@ -48,8 +49,7 @@ export function clusterContract(subject: () => ClusterSubject): void {
       prefix: '',
       image,
       resources: { cpus: 0.5, memoryBytes: GIB / 4 },
-      networkId: network?.id ?? '',
-      networkName: network?.name ?? '',
+      network,
       volumes: volumes(id),
       ...change,
     };
@@ -121,7 +121,7 @@ export function clusterContract(subject: () => ClusterSubject): void {
       Object.values(volumes('life')).sort(),
     );
 
-    const { networkId } = request;
+    const networkId = request.network.id;
     await rejectsAsNotYet(cluster.removeNetwork(networkId));
     await rejectsAsNotYet(cluster.removeVolume(request.volumes.workspace));
 
@@ -146,12 +146,13 @@ export function clusterContract(subject: () => ClusterSubject): void {
 
   it('attaches the gateway once a task has brought the network to its node, and detaches it, twice as well as once', async () => {
     const request = await requestFor('attach');
-    const { networkId } = request;
+    const { network } = request;
+    const networkId = network.id;
     const containerId = (await cluster.observe()).gateway?.containerId ?? '';
-    await rejectsAsNotYet(gateway.attach(networkId, containerId));
+    await rejectsAsNotYet(gateway.attach(network, containerId));
     await cluster.createService(request);
-    await eventually('attached', () => succeeds(gateway.attach(networkId, containerId)));
-    await gateway.attach(networkId, containerId);
+    await eventually('attached', () => succeeds(gateway.attach(network, containerId)));
+    await gateway.attach(network, containerId);
     expect((await cluster.observe()).gateway?.networkIds).to.include(networkId);
     await gateway.detach(networkId, containerId);
     await gateway.detach(networkId, containerId);

@@ -150,7 +150,7 @@ export class FakeCluster implements Cluster, Gateway {
     if (this.volumes.delete(name)) this.log.push(`removeVolume ${name}`);
   }
 
-  async attach(networkId: string, containerId: string): Promise<void> {
+  async attach({ id: networkId }: NetworkState, containerId: string): Promise<void> {
     this.answerOrFail();
     if (this.gateway?.containerId !== containerId) throw new Error('no such container');
     const onNode = [...this.tasks.values()].some(
@@ -208,7 +208,7 @@ export class FakeCluster implements Cluster, Gateway {
       createdAt: this.options.clock.now().toISOString() + String(this.counter).padStart(6, '0'),
       workspaceId: request.workspaceId,
       volumes,
-      networkId: request.networkId,
+      networkId: request.network.id,
       reaped: false,
     };
     this.tasks.set(task.id, task);

@@ -1,18 +1,20 @@
 import type Docker from 'dockerode';
 import { NotYetError } from '../../ports/errors.js';
 import type { Gateway } from '../../ports/gateway.js';
-import { GATEWAY_ALIAS } from './agent-env.js';
+import type { NetworkState } from '../../ports/cluster.js';
+import { gatewayAddress } from './addresses.js';
 import { engineMessage, isNotFound, statusOf } from './engine.js';
 
-/** Attaches Traefik's container to workspaces' networks, under a name that agents know. */
+/** Attaches Traefik's container to workspaces' networks, at an address that agents know. */
 export class DockerGateway implements Gateway {
   constructor(private readonly docker: Docker) {}
 
-  async attach(networkId: string, containerId: string): Promise<void> {
+  async attach(network: NetworkState, containerId: string): Promise<void> {
+    const address = { IPv4Address: gatewayAddress(network) };
     try {
       await this.docker
-        .getNetwork(networkId)
-        .connect({ Container: containerId, EndpointConfig: { Aliases: [GATEWAY_ALIAS] } });
+        .getNetwork(network.id)
+        .connect({ Container: containerId, EndpointConfig: { IPAMConfig: address } });
     } catch (error) {
       if (statusOf(error) === 403 && /already exists/.test(engineMessage(error))) return;
       // A task's container can join a network only once the node has it, which the first task on it brings about.

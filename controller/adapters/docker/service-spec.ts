@@ -1,6 +1,8 @@
 import type { CreateServiceOptions } from 'dockerode';
 import type { ServiceRequest } from '../../ports/cluster.js';
 import { LABELS } from '../../names.js';
+import { GATEWAY_ALIAS } from './agent-env.js';
+import { gatewayAddress } from './addresses.js';
 import { routeLabels } from './routes.js';
 
 const NANO = 1e9;
@@ -39,7 +41,7 @@ export function serviceSpec(input: ServiceSpecInput): CreateServiceOptions {
       [LABELS.generation]: request.generation,
       [LABELS.image]: request.image,
       [LABELS.bucket]: request.bucket,
-      ...routeLabels(request.workspaceId, domain, request.networkName),
+      ...routeLabels(request.workspaceId, domain, request.network.name),
     },
     TaskTemplate: {
       ContainerSpec: {
@@ -47,6 +49,8 @@ export function serviceSpec(input: ServiceSpecInput): CreateServiceOptions {
         Hostname: request.workspaceId,
         Labels: owner,
         Env: Object.entries(input.env).map(([key, value]) => `${key}=${value}`),
+        // Docker's DNS knows no containers that were attached by hand to a task's network.
+        Hosts: [`${gatewayAddress(request.network)} ${GATEWAY_ALIAS}`],
         Mounts: [
           volumeMount(request.volumes.workspace, '/workspace', owner),
           volumeMount(request.volumes.home, '/home', owner),
@@ -70,7 +74,7 @@ export function serviceSpec(input: ServiceSpecInput): CreateServiceOptions {
         Reservations: { MemoryBytes: Math.min(RESERVED_MEMORY, request.resources.memoryBytes) },
       },
       RestartPolicy: { Condition: 'on-failure', Delay: 1 * NANO, MaxAttempts: RESTART_ATTEMPTS },
-      Networks: [{ Target: request.networkId }],
+      Networks: [{ Target: request.network.id }],
       LogDriver: { Name: 'json-file', Options: { 'max-size': '10m', 'max-file': '3' } },
     },
     Mode: { Replicated: { Replicas: 1 } },

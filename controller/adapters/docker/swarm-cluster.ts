@@ -6,7 +6,7 @@ import { NotYetError } from '../../ports/errors.js';
 import { engineMessage, goneIsFine, isNotFound, statusOf } from './engine.js';
 import { watchEvents } from './events.js';
 import { serviceSpec } from './service-spec.js';
-import { freeSubnet } from './subnets.js';
+import { freeSubnet, taskRange } from './addresses.js';
 import { sweep, type RawSweep } from './sweep.js';
 
 export interface SwarmClusterSettings {
@@ -52,6 +52,7 @@ export class SwarmCluster implements Cluster {
       (network) => network.IPAM?.Config?.flatMap((entry) => entry.Subnet ?? []) ?? [],
     );
     const name = names.network(workspaceId);
+    const subnet = freeSubnet(addressPool, used.filter(isIpv4));
     try {
       await this.docker.createNetwork({
         Name: name,
@@ -59,7 +60,7 @@ export class SwarmCluster implements Cluster {
         // The gateway's container joins it by hand.
         Attachable: true,
         Labels: { [LABELS.stack]: names.stack, [LABELS.workspace]: workspaceId },
-        IPAM: { Driver: 'default', Config: [{ Subnet: freeSubnet(addressPool, used.filter(isIpv4)) }] },
+        IPAM: { Driver: 'default', Config: [{ Subnet: subnet, IPRange: taskRange(subnet) }] },
       });
     } catch (error) {
       const existing = present.find((network) => network.Name === name);

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { freeSubnet } from '../../../controller/adapters/docker/subnets.js';
+import { freeSubnet, gatewayAddress, taskRange } from '../../../controller/adapters/docker/addresses.js';
 import { routeLabels } from '../../../controller/adapters/docker/routes.js';
 import { serviceSpec } from '../../../controller/adapters/docker/service-spec.js';
 import { GIB } from '../../../shared/model/desired.js';
@@ -22,6 +22,18 @@ describe('freeSubnet', () => {
   });
 });
 
+describe('addresses in a network', () => {
+  it('keeps the last one for the gateway, out of the range of the tasks', () => {
+    const subnet = '10.201.1.16/28';
+    expect(taskRange(subnet)).to.equal('10.201.1.16/29');
+    expect(gatewayAddress({ name: 'n', subnet })).to.equal('10.201.1.30');
+  });
+
+  it('are not made up for a network without a subnet', () => {
+    expect(() => gatewayAddress({ name: 'n', subnet: null })).to.throw('network n has no subnet');
+  });
+});
+
 describe('service of a workspace', () => {
   const spec = serviceSpec({
     request: {
@@ -32,8 +44,7 @@ describe('service of a workspace', () => {
       prefix: '',
       image: 'berth/workspace',
       resources: { cpus: 1.5, memoryBytes: 2 * GIB },
-      networkId: 'network',
-      networkName: 'berth-ws-demo',
+      network: { id: 'network', name: 'berth-ws-demo', workspaceId: 'demo', subnet: '10.201.1.16/28' },
       volumes: { workspace: 'files', home: 'home' },
     },
     name: 'berth-ws-demo',

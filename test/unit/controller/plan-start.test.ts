@@ -65,7 +65,7 @@ describe('plan: starting', () => {
     });
     const { actions, observed: after } = plan(inputOf(desired, world, { observed }));
     expect(actions).to.deep.equal([
-      { type: 'attachGateway', networkId: 'network-1', containerId: 'gateway-2' },
+      { type: 'attachGateway', network: world.network, containerId: 'gateway-2' },
     ]);
     expect(after?.phase).to.equal('running');
     expect(conditionOf(after, 'RoutesReady')?.status).to.equal('False');
