@@ -49,7 +49,7 @@ ended() { [[ "$(field phase)" == stopped && "$(field uid)" == "$(uid_of_file)" ]
 
 if ended; then
   step 'The workspace demo had ended by itself: starting it anew'
-  sed "s/^\( *\)uid: .*/\1uid: $(new_uid)/" "$DESIRED" >"$DESIRED.new"
+  sed -e '/^ *uid: /d' -e "s/^\( *\)id: demo.*/&\n\1uid: $(new_uid)/" "$DESIRED" >"$DESIRED.new"
   mv "$DESIRED.new" "$DESIRED"
 fi
 running_or_ended() { running || ended; }
