@@ -37,4 +37,6 @@ export const LABELS = {
   generation: 'berth.generation',
   image: 'berth.image',
   bucket: 'berth.bucket',
+  /** Of a network: its addresses, which the engine shows only once its manager has taken note. */
+  subnet: 'berth.subnet',
 } as const;

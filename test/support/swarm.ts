@@ -39,7 +39,8 @@ export async function removeStack(docker: Docker, stack: string): Promise<void> 
   }
 }
 
-const succeeds = (removal: Promise<unknown>) =>
+/** Whether a removal went through. */
+export const succeeds = (removal: Promise<unknown>) =>
   removal.then(
     () => true,
     () => false,

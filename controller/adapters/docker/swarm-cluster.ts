@@ -48,8 +48,11 @@ export class SwarmCluster implements Cluster {
   private async createNetworkNow({ workspaceId }: NetworkRequest): Promise<void> {
     const { names, addressPool } = this.settings;
     const present = await this.docker.listNetworks();
-    const used = present.flatMap(
-      (network) => network.IPAM?.Config?.flatMap((entry) => entry.Subnet ?? []) ?? [],
+    // A network made a moment ago shows no addresses yet, only our label.
+    const used = present.flatMap(({ Labels, IPAM }) =>
+      [Labels?.[LABELS.subnet], ...(IPAM?.Config ?? []).map((entry) => entry.Subnet)].flatMap(
+        (subnet) => subnet ?? [],
+      ),
     );
     const name = names.network(workspaceId);
     const subnet = freeSubnet(addressPool, used.filter(isIpv4));
@@ -59,7 +62,11 @@ export class SwarmCluster implements Cluster {
         Driver: 'overlay',
         // The gateway's container joins it by hand.
         Attachable: true,
-        Labels: { [LABELS.stack]: names.stack, [LABELS.workspace]: workspaceId },
+        Labels: {
+          [LABELS.stack]: names.stack,
+          [LABELS.workspace]: workspaceId,
+          [LABELS.subnet]: subnet,
+        },
         IPAM: { Driver: 'default', Config: [{ Subnet: subnet, IPRange: taskRange(subnet) }] },
       });
     } catch (error) {

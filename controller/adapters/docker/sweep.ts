@@ -97,7 +97,7 @@ function taskState(task: RawTask): TaskState {
 function networkState(network: Docker.NetworkInspectInfo): NetworkState[] {
   const workspaceId = network.Labels?.[LABELS.workspace];
   if (workspaceId === undefined) return [];
-  const subnet = network.IPAM?.Config?.[0]?.Subnet ?? null;
+  const subnet = network.Labels?.[LABELS.subnet] ?? network.IPAM?.Config?.[0]?.Subnet ?? null;
   return [{ id: network.Id, name: network.Name, workspaceId, subnet }];
 }
 
