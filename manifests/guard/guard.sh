@@ -138,17 +138,21 @@ apply_family() { # $1: 4 | 6
     echo "$new"
     hooks "$cmd" "$1"
     echo COMMIT
-  } | "$(restore_of "$cmd")" -w --noflush
+  } | "$(restore_of "$cmd")" -w --noflush || return 1 # errexit is off in here: callers ask for the status
   wanted[$1]=$new
   seen[$1]=$(state "$cmd")
   log "IPv$1 rules are in force ($cmd)"
 }
 
+# Rules in one spelling, be they ours or the kernel's. Without the nameservers, since the host and the
+# guard's container may read different resolver files.
+essence() { grep '^-A' | grep -v -- '--dport 53' | sed 's/ --reject-with .*//'; }
+
 check_family() { # $1: 4 | 6
   local cmd
   cmd=$(backend "$([[ $1 == 6 ]] && echo ip6tables || echo iptables)")
   if [[ $1 == 6 ]] && ! "$cmd" -w -S INPUT >/dev/null 2>&1; then return 0; fi
-  [[ -z "$(hooks "$cmd" "$1")" ]] && [[ "$("$cmd" -w -S BERTH-PRIVATE)" == *REJECT* ]]
+  [[ -z "$(hooks "$cmd" "$1")" && "$(state "$cmd" | essence)" == "$(rules "$1" | essence)" ]]
 }
 
 remove_family() { # $1: 4 | 6

@@ -40,17 +40,20 @@ config_read_file() { # $1: file
 }
 
 config_match() { # $1: name, $2: pattern, $3: what it must be
-  [[ "${!1}" =~ ^$2$ ]] || fail "$1='${!1}' is not $3" "correct $1 in .env (see .env.example)"
+  [[ "${!1}" =~ ^($2)$ ]] || fail "$1='${!1}' is not $3" "correct $1 in .env (see .env.example)"
 }
 
 config_validate() {
-  local name
+  local name octet='(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])'
   config_match BERTH_DOMAIN '([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]' \
     'a domain of at least two labels (a certificate for *.localhost is refused by browsers, *.berth.localhost works)'
   config_match BERTH_STACK '[a-z][a-z0-9-]{0,14}' 'a lower-case name of at most 15 characters'
   config_match BERTH_STATE_DIR '/[A-Za-z0-9._/-]+[A-Za-z0-9]' 'an absolute path'
-  config_match BERTH_ADDRESS_POOL '[0-9.]+/(8|9|1[0-9]|2[0-3])' 'an IPv4 range of at least /23, such as 10.201.0.0/16'
+  config_match BERTH_ADDRESS_POOL "($octet\\.){3}$octet/(8|9|1[0-9]|2[0-3])" 'an IPv4 range of at least /23, such as 10.201.0.0/16'
   config_match BERTH_IMAGE_TAG '[A-Za-z0-9_][A-Za-z0-9._-]{0,127}' 'an image tag'
+  config_match BERTH_LOG_LEVEL 'debug|info|warn|error' 'debug, info, warn or error'
+  [[ ",${BERTH_ALLOWED_IMAGES//[[:space:]]/}," == *",$BERTH_DEFAULT_IMAGE,"* ]] ||
+    fail "BERTH_DEFAULT_IMAGE=$BERTH_DEFAULT_IMAGE is not one of BERTH_ALLOWED_IMAGES=$BERTH_ALLOWED_IMAGES" 'add it there, or choose one of these, in .env'
   config_match BERTH_S3_ENDPOINT '(https?://[^ /]+/?)?' 'a URL such as https://s3.example.com, or empty'
   for name in BERTH_HTTP_PORT BERTH_HTTPS_PORT; do
     config_match "$name" '[1-9][0-9]{0,4}' 'a port'

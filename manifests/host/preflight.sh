@@ -22,7 +22,7 @@ gateway_runs() {
 }
 taken() { # $1: port; any listener, on IPv4 or IPv6
   awk -v port="$(printf '%04X' "$1")" '$4 == "0A" && $2 ~ ":" port "$" { hit = 1 } END { exit !hit }' \
-    /proc/net/tcp /proc/net/tcp6 2>/dev/null
+    < <(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null) # without IPv6 there is no tcp6, and awk would give up
 }
 holder() { # $1: port
   have ss || return 0

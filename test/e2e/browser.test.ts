@@ -39,8 +39,7 @@ describe('A person with a browser', function () {
 
   it('edits in VS Code, and what its terminal writes is in the bucket within 20 seconds', async () => {
     const page = await context.newPage();
-    await page.goto(view.urls.code);
-    await page.locator('.monaco-workbench').waitFor({ timeout: 120_000 });
+    await open(page, view.urls.code, '.monaco-workbench');
     await page.locator('.explorer-folders-view').getByText('README.md').first().dblclick({ timeout: 60_000 });
     await page.locator('.editor-group-container .tab').getByText('README.md').waitFor();
     await page.keyboard.press('Control+Backquote');
@@ -65,9 +64,8 @@ describe('A person with a browser', function () {
 
   it('sees the desktop and works on it', async () => {
     const page = await context.newPage();
-    await page.goto(view.urls.vnc);
+    await open(page, view.urls.vnc, 'canvas');
     const canvas = page.locator('canvas').first();
-    await canvas.waitFor({ timeout: 60_000 });
     await eventually('a picture', async () => (await colours(page)) > 16);
     // Ctrl+Alt+T opens a terminal on the desktop.
     await canvas.click({ position: { x: 640, y: 500 } });
@@ -86,12 +84,28 @@ describe('A person with a browser', function () {
 
   it('is told how to show a web app while there is none', async () => {
     const page = await context.newPage();
-    await page.goto(view.urls.web);
+    await open(page, view.urls.web, 'body');
     expect(await page.locator('body').innerText()).to.contain('3000');
     await shot(page, 'web');
     await page.close();
   });
 });
+
+/**
+ * Opens a page until it shows `selector`. Chromium drops the requests under way whenever an interface of
+ * its host changes (ERR_NETWORK_CHANGED), and here each container that starts brings some.
+ */
+async function open(page: Page, url: string, selector: string): Promise<void> {
+  const shows = () =>
+    page
+      .goto(url)
+      .then(() => page.locator(selector).first().waitFor({ timeout: 20_000 }))
+      .then(
+        () => true,
+        () => false,
+      );
+  await eventually(`${url} shows ${selector}`, shows, 120_000);
+}
 
 /** How many different colours the desktop's canvas shows. */
 function colours(page: Page): Promise<number> {

@@ -54,7 +54,9 @@ describe(`A controller that is killed in each of ${CYCLES} start/delete cycles`,
     expect(removed.status, removed.text).to.equal(200);
     expect(removed.json.status).to.equal('stopped');
     expect(await berth.leftOvers(id), `left over of ${id}`).to.deep.equal([]);
-    expect((await berth.request('GET', json.urls.code)).status).to.equal(404);
+    // Traefik learns of it from the controller, which may just be coming back.
+    const unrouted = async () => (await berth.request('GET', json.urls.code)).status === 404;
+    await eventually(`${json.urls.code} no longer routed`, unrouted, 30_000);
     expect(await bucket.get(`cycle-${number}/file.txt`)).to.equal(text);
   }
 

@@ -134,6 +134,34 @@ describe('Bad input and faults, on the real thing', function () {
     bucket.close();
   });
 
+  it('brings a workspace back whose container was killed, each of the three times that Swarm tries (R3.4)', async () => {
+    const bucket = new Bucket(berth, `crash-${unique}`);
+    const { containerId: id, urls } = await berth.start({ bucketId: bucket.name });
+    ids.add(id);
+    for (let round = 1; round <= 3; round++) {
+      const container = await berth.containerOf(id);
+      await run('docker', ['kill', container]);
+      await eventually('another container runs', () =>
+        berth.containerOf(id).then(
+          (now) => now !== container,
+          () => false,
+        ),
+      );
+      for (const url of Object.values(urls)) {
+        await eventually(
+          `${url} answers again`,
+          async () => (await berth.request('GET', url)).status === 200,
+        );
+      }
+      // Its way out works as well: what it writes reaches the bucket.
+      await berth.shell(id, `echo ${round} > /workspace/round.txt`);
+      await eventually('synced', async () => (await bucket.get('round.txt')) === `${round}\n`);
+    }
+    const view = await berth.remove(id);
+    expect(view.shutdownReason).to.equal('UserRequest');
+    bucket.close();
+  });
+
   it('attaches the gateway again when it was replaced: the URLs work again', async () => {
     const { containerId: id, urls } = await berth.start({ bucketId: `gate-${unique}` });
     ids.add(id);
