@@ -16,7 +16,20 @@ explain() {
   docker stack ps --no-trunc --filter desired-state=running --format '{{.Name}}: {{.CurrentState}} {{.Error}}' "$BERTH_STACK" >&2 || true
 }
 
+# A service that is being replaced still answers with what it was; Swarm replaces one after the other.
+settled() {
+  local state
+  for state in $(docker stack services --quiet "$BERTH_STACK" |
+    xargs docker service inspect --format '{{if .UpdateStatus}}{{.UpdateStatus.State}}{{end}}'); do
+    [[ "$state" == completed ]] || return 1
+  done
+}
+
 step "Waiting for https://$API$BERTH_PORT_SUFFIX"
+wait_until 120 0.3 settled || {
+  explain
+  fail 'the services of the stack were not replaced within 120 s' "docker stack ps --no-trunc $BERTH_STACK; then run make up again"
+}
 wait_until 120 0.3 get /healthz || {
   explain
   fail 'the API does not answer through the gateway' "make logs S=gateway, make logs S=api; then run make up again"

@@ -22,7 +22,7 @@ describe('Settings of make up', function () {
 
   describe('.env', () => {
     it('is read line by line, whatever its style', async () => {
-      const lines = ['# a comment', '', '  # another', '   BERTH_STACK=one  '.trimEnd(), 'BERTH_S3_REGION=a=b'];
+      const lines = ['# a comment', '', '  # another', '   BERTH_STACK=one', 'BERTH_S3_REGION=a=b'];
       const found = await settings([...lines, 'BERTH_IMAGE_TAG=last'].join('\n'));
       expect(found).to.include({ BERTH_STACK: 'one', BERTH_S3_REGION: 'a=b', BERTH_IMAGE_TAG: 'last' });
     });
