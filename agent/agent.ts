@@ -203,11 +203,9 @@ export class Agent {
 
   private report(): AgentReport {
     const { config, engine } = this.parts;
-    const shown = this.state === 'ready' || this.state === 'failed' || this.state === 'finished';
-    const state = shown ? this.state : this.state === 'stopping' ? 'stopping' : 'restoring';
     return {
       runId: config.BERTH_RUN_ID,
-      state: state as AgentReport['state'],
+      state: this.state === 'idle' ? 'restoring' : this.state,
       ...(this.message === undefined ? {} : { message: this.message.slice(0, 2000) }),
       services: { ...this.supervisor.status(), web: this.webListening },
       sync: engine.status(),

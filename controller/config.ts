@@ -38,8 +38,6 @@ const SETTINGS = {
   BERTH_GATEWAY_ADDRESS: setting(z.string().regex(/:\d+$/, 'host:port').default('gateway:443')),
   BERTH_METRICS_PORT: portSetting(9095),
   BERTH_DISCOVERY_PORT: portSetting(2375),
-  /** `local`: the gateway's certificate is vouched for by `tls/ca.crt`. */
-  BERTH_TLS: setting(z.enum(['local', 'files', 'acme']).default('local')),
 };
 
 export type ControllerSettings = Awaited<ReturnType<typeof readControllerSettings>>;

@@ -97,13 +97,14 @@ async function environmentOf(
       syncIntervalSeconds: settings.BERTH_SYNC_INTERVAL,
       stopGraceSeconds: settings.BERTH_STOP_GRACE,
       urls,
+      logLevel: settings.BERTH_LOG_LEVEL,
     },
     token,
   );
 }
 
-async function localCa(settings: ControllerSettings): Promise<string | undefined> {
-  if (settings.BERTH_TLS !== 'local') return undefined;
+/** The gateway's certificate is vouched for by this Berth's own authority. */
+async function localCa(settings: ControllerSettings): Promise<string> {
   const file = path.join(settings.BERTH_STATE_DIR, 'tls', 'ca.crt');
   try {
     return await readFile(file, 'utf8');

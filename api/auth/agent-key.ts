@@ -8,7 +8,7 @@ export type AgentKeySource = () => Promise<string | null>;
 
 /**
  * The key in `secrets/agent-token.key`. It is read at each report (one a minute and workspace), so that
- * a key that is made or replaced later needs no restart.
+ * a key that is made later needs no restart.
  */
 export function agentKeyOf(stateDir: string): AgentKeySource {
   const file = path.join(stateDir, 'secrets', 'agent-token.key');

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { InvalidRecordError } from '../../shared/errors.js';
 import type { Condition } from '../../shared/model/condition.js';
-import { generationOf, type Desired, type Resources } from '../../shared/model/desired.js';
+import { generationOf, imageProblem, type Desired, type Resources } from '../../shared/model/desired.js';
 import type { Observed, Phase, ShutdownReason } from '../../shared/model/observed.js';
 import type { FinalSync } from '../../shared/model/report.js';
 import { urlsOf, type WorkspaceUrls } from '../../shared/model/urls.js';
@@ -94,13 +94,13 @@ export function etagOfView(facts: Facts, view: WorkspaceView): string {
   return `"${declared}-${shown}"`;
 }
 
-/** The controller refuses an image that is not allowed as it refuses a broken file, unless it is to go. */
+/** The controller refuses an image that is not allowed as it refuses a broken file. */
 function judged(desired: Declaration, allowedImages: readonly string[]): Declaration {
   if (desired.kind !== 'valid') return desired;
-  const { metadata, spec } = desired.value;
-  if (allowedImages.includes(spec.image) || metadata.deletionRequestedAt !== undefined) return desired;
-  const reason = `image "${spec.image}" is not allowed; allowed are ${allowedImages.join(', ')}`;
-  return { kind: 'invalid', problem: new InvalidRecordError(metadata.id, reason), since: desired.since };
+  const reason = imageProblem(desired.value, allowedImages);
+  if (reason === null) return desired;
+  const problem = new InvalidRecordError(desired.value.metadata.id, reason);
+  return { kind: 'invalid', problem, since: desired.since };
 }
 
 /** The observed record, unless it belongs to an earlier workspace of the same name. */

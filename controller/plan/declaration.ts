@@ -1,5 +1,5 @@
 import type { RecordRead } from '../../shared/store/record-folder.js';
-import { generationOf, type Desired } from '../../shared/model/desired.js';
+import { generationOf, imageProblem, type Desired } from '../../shared/model/desired.js';
 import type { Observed } from '../../shared/model/observed.js';
 import type { ConditionUpdate } from '../../shared/model/condition.js';
 import type { DeclarationRead, Policy, StopCause } from './types.js';
@@ -8,17 +8,13 @@ import type { DeclarationRead, Policy, StopCause } from './types.js';
 export function readDeclaration(id: string, read: RecordRead<Desired>, policy: Policy): DeclarationRead {
   if (read.kind === 'absent') return { kind: 'absent' };
   if (read.kind === 'invalid') return { kind: 'invalid', reason: 'Malformed', message: read.problem.message };
-  const { metadata, spec } = read.value;
+  const { metadata } = read.value;
   if (metadata.id !== id) {
     const message = `metadata.id is "${metadata.id}", but the file is named after "${id}"; make them equal`;
     return { kind: 'invalid', reason: 'IdMismatch', message };
   }
-  // What only asks for an end is obeyed, whatever image it once ran.
-  const wantsToRun = spec.state === 'running' && metadata.deletionRequestedAt === undefined;
-  if (wantsToRun && !policy.allowedImages.includes(spec.image)) {
-    const message = `image "${spec.image}" is not allowed; allowed are ${policy.allowedImages.join(', ')}`;
-    return { kind: 'invalid', reason: 'ImageNotAllowed', message };
-  }
+  const message = imageProblem(read.value, policy.allowedImages);
+  if (message !== null) return { kind: 'invalid', reason: 'ImageNotAllowed', message };
   return { kind: 'valid', desired: read.value };
 }
 

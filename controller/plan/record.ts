@@ -26,6 +26,7 @@ export function firstRecord(input: PlanInput, desired: Desired | null): Observed
     serviceId: null,
     networkId: null,
     volumes: [],
+    runVolumes: [],
     node: null,
     provenRoute: null,
     containerStarted: false,
@@ -42,14 +43,16 @@ export function firstRecord(input: PlanInput, desired: Desired | null): Observed
 }
 
 /** The record of a run that begins now. */
-export function beginRun(base: Observed, input: PlanInput): Observed {
+export function beginRun(base: Observed, input: PlanInput, desired: Desired): Observed {
+  const runVolumes = Object.values(input.volumesOf(desired));
   return {
     ...base,
     runId: input.nextRunId,
+    runVolumes,
     provenRoute: null,
     containerStarted: false,
     // Volumes are removed once their files are proven to be in the bucket; these were not.
-    unsavedBefore: input.world.volumes.length > 0,
+    unsavedBefore: runVolumes.some((name) => input.world.volumes.includes(name)),
     acceptedAt: input.now.toISOString(),
     startedAt: null,
     stoppingAt: null,

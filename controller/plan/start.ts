@@ -28,8 +28,9 @@ export function planStart(input: PlanInput, desired: Desired): Plan {
   const generation = generationOf(desired);
   const { world, now } = input;
   let record = baseRecord(input, desired);
-  if (world.service !== null) record = { ...record, runId: world.service.runId };
-  else if (!isStarting(record, generation)) record = beginRun(record, input);
+  if (world.service !== null)
+    record = { ...record, runId: world.service.runId, runVolumes: world.service.volumes };
+  else if (!isStarting(record, generation)) record = beginRun(record, input, desired);
   record = {
     ...record,
     acceptedAt: record.acceptedAt ?? now.toISOString(),
@@ -139,7 +140,7 @@ function startConditions(input: PlanInput, verdict: TasksVerdict, proven: boolea
     gateway?.attached
       ? yes('GatewayAttached', 'Attached', 'The gateway reaches its network.')
       : no('GatewayAttached', gateway ? 'Attaching' : 'NoGateway', gatewayMessage(gateway !== null)),
-    report?.state === 'ready' || proven
+    report?.state === 'starting' || report?.state === 'ready' || proven
       ? yes('FilesRestored', 'Restored', 'The files of the bucket are in place.')
       : no('FilesRestored', 'Restoring', report?.message ?? 'The files of the bucket are being restored.'),
     proven

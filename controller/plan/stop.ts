@@ -62,8 +62,13 @@ function recordBefore(input: PlanInput): Observed | null {
   }
   const record = baseRecord(input, desired);
   // A record of another declaration (a new one while the old container still runs) starts its own story.
-  const runId = input.world.service?.runId ?? record.runId;
-  return { ...record, runId, observedGeneration: generationOf(desired) };
+  const { service } = input.world;
+  const runId = service?.runId ?? record.runId;
+  const runVolumes = service?.volumes ?? record.runVolumes;
+  const observedGeneration = generationOf(desired);
+  // Whoever changed the declaration, even to have it stopped, wants another try when it starts again.
+  const halt = record.halt?.generation === observedGeneration ? record.halt : null;
+  return { ...record, runId, runVolumes, observedGeneration, halt };
 }
 
 function stopActions({ world }: PlanInput, before: Observed | null, safe: boolean): Action[] {
@@ -80,7 +85,9 @@ function stopActions({ world }: PlanInput, before: Observed | null, safe: boolea
     actions.push({ type: 'removeNetwork', networkId: network.id, gatewayContainerId });
   }
   if (before !== null && safe) {
-    actions.push(...volumes.map((name) => ({ type: 'removeVolume', name }) as const));
+    // Volumes of another bucket may hold what the end of this run says nothing about.
+    const saved = volumes.filter((name) => before.runVolumes.includes(name));
+    actions.push(...saved.map((name) => ({ type: 'removeVolume', name }) as const));
   }
   return actions;
 }
@@ -90,8 +97,9 @@ function finalSyncOf({ report }: PlanInput, runId: string | null): FinalSync | n
 }
 
 /**
- * May the volumes go? Only when the agent confirmed that all is in the bucket, or when this run never
- * gave anybody a chance to write a file and found none of an earlier run.
+ * May the volumes of this run go? Only when the agent confirmed that all is in the bucket, or when no
+ * container of it ever ran and none of an earlier run left files. What an agent last said before it was
+ * killed proves nothing: it may have gone on, unheard.
  */
 function volumesAreSafe(
   { report }: PlanInput,
@@ -101,13 +109,12 @@ function volumesAreSafe(
 ): boolean {
   if (runId === null) return false;
   if (finalSync !== null) return finalSync.ok;
-  if (before.unsavedBefore || before.startedAt !== null) return false;
-  const state = report?.runId === runId ? report.state : null;
-  if (state === null) return !before.containerStarted;
-  return state === 'restoring' || state === 'failed';
+  return !before.unsavedBefore && !before.containerStarted && report?.runId !== runId;
 }
 
 function finalSyncCondition(finalSync: FinalSync | null, safe: boolean, kept: boolean): ConditionUpdate {
+  if (safe && kept)
+    return no('FinalSyncVerified', 'EarlierRun', 'Volumes of an earlier run on another bucket are kept.');
   if (finalSync?.ok)
     return yes('FinalSyncVerified', 'Saved', 'The agent confirmed that every file is in the bucket.');
   if (safe) return yes('FinalSyncVerified', 'NothingToSave', 'Nobody had written a file.');

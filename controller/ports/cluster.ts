@@ -23,6 +23,8 @@ export interface ServiceState {
   /** The declaration it was made for (service label `berth.generation`). */
   generation: string;
   replicas: number;
+  /** Names of the volumes that its container mounts. */
+  volumes: string[];
 }
 
 export interface NetworkState {

@@ -38,6 +38,8 @@ export class Controller {
   private readonly phases = new Map<string, Phase>();
   private readonly ending = new AbortController();
   private readonly timers: (() => void)[] = [];
+  /** null until it was asked. */
+  private engineUp: boolean | null = null;
   private engineError: unknown = new Error('the engine was not asked yet');
   private engineVersion: string | null = null;
 
@@ -169,13 +171,15 @@ export class Controller {
   }
 
   private noteEngine(error: unknown): void {
-    const wasUp = this.engineError === null;
+    const before = this.engineUp;
+    const up = error === null;
+    this.engineUp = up;
     this.engineError = error;
     const { metrics, logger } = this.deps;
-    metrics.sweeps.inc({ result: error === null ? 'ok' : 'error' });
-    metrics.engineUp.set(error === null ? 1 : 0);
-    if (wasUp === (error === null)) return;
-    if (error === null) {
+    metrics.sweeps.inc({ result: up ? 'ok' : 'error' });
+    metrics.engineUp.set(up ? 1 : 0);
+    if (before === up) return;
+    if (up) {
       logger.info('engine answers');
       // What happened meanwhile was not seen.
       void this.resync().catch(() => undefined);

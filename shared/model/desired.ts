@@ -91,6 +91,16 @@ export type DesiredSpec = z.infer<typeof specSchema>;
 export type Desired = z.infer<typeof desiredSchema>;
 
 /**
+ * Why a declaration may not be followed because of its image; null when it may. What only asks for an
+ * end is obeyed, whatever image it once ran.
+ */
+export function imageProblem({ metadata, spec }: Desired, allowed: readonly string[]): string | null {
+  const wantsToRun = spec.state === 'running' && metadata.deletionRequestedAt === undefined;
+  if (!wantsToRun || allowed.includes(spec.image)) return null;
+  return `image "${spec.image}" is not allowed; allowed are ${allowed.join(', ')}`;
+}
+
+/**
  * Names one declaration of what shall run: two records of the same generation ask for the same
  * container. A workspace that ended by itself is halted for its generation (docs/state-machines.md).
  *

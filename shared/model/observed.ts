@@ -45,7 +45,10 @@ export const observedSchema = z.object({
   runId: z.string().nullable(),
   serviceId: z.string().nullable(),
   networkId: z.string().nullable(),
+  /** Volumes of the workspace that exist, those of earlier declarations too. */
   volumes: z.array(z.string()),
+  /** Volumes that this run mounts: its final sync speaks for these and no others. */
+  runVolumes: z.array(z.string()),
   node: z.string().nullable(),
   /** The task and gateway container for which the routes were proven. */
   provenRoute: z.string().nullable(),

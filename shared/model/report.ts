@@ -17,7 +17,7 @@ export const finalSyncSchema = z.object({
 /** What an agent tells about its workspace (PUT /agent/report). */
 export const agentReportSchema = z.object({
   runId: z.string().max(64),
-  state: z.enum(['restoring', 'ready', 'failed', 'stopping', 'finished']),
+  state: z.enum(['restoring', 'starting', 'ready', 'failed', 'stopping', 'finished']),
   /** Error in words, with the S3 error's code where there is one. */
   message: words.optional(),
   services: z.object({ code: z.boolean(), vnc: z.boolean(), web: z.boolean() }).optional(),

@@ -97,7 +97,8 @@ export class FakeCluster implements Cluster, Gateway {
     }
     const id = this.newId('service');
     const { workspaceId, runId, generation } = request;
-    this.services.set(id, { id, name, workspaceId, runId, generation, replicas: 1, request });
+    const volumes = Object.values(request.volumes);
+    this.services.set(id, { id, name, workspaceId, runId, generation, replicas: 1, volumes, request });
     this.log.push(`createService ${workspaceId}`);
     this.startTask(id, request);
   }
@@ -113,6 +114,7 @@ export class FakeCluster implements Cluster, Gateway {
       runId: '',
       generation: '',
       replicas: 1,
+      volumes: [],
       request: null,
     });
   }

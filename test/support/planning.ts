@@ -62,6 +62,7 @@ export function fullWorld(desired: Desired, change: Partial<World> = {}): World 
       runId: 'run-1',
       generation: generationOf(desired),
       replicas: 1,
+      volumes: Object.values(names.volumes(desired)),
     },
     tasks: [task()],
     network: { id: 'network-1', name: 'berth-ws-demo', workspaceId: ID, subnet: '10.201.1.0/28' },

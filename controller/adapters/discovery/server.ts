@@ -1,5 +1,5 @@
 import http from 'node:http';
-import type { RawSweep, RawTask } from '../docker/sweep.js';
+import type { RawService, RawSweep, RawTask } from '../docker/sweep.js';
 import type { Catalogue } from './catalogue.js';
 
 /** What the endpoint claims to be; Traefik negotiates its client down to it. */
@@ -20,8 +20,8 @@ export interface DiscoveryOptions {
  * A read-only part of the Docker API, enough for Traefik's Swarm provider, answered from the
  * controller's last sweep. So Traefik needs no docker.sock, and polling costs the engine nothing.
  *
- * The first request of each poll (`/version`) is held until something changed: Traefik hears of a new
- * task at once although it only ever polls (docs/decisions/0004-discovery-long-poll.md).
+ * One request of each poll (`/version`) is held until something changed: Traefik hears of a new
+ * task at once although it only ever polls (docs/decisions/0002-discovery-endpoint.md).
  */
 export function createDiscoveryServer(options: DiscoveryOptions): http.Server {
   const { catalogue, onPoll, holdMs = HOLD_MS } = options;
@@ -67,11 +67,17 @@ export function createDiscoveryServer(options: DiscoveryOptions): http.Server {
 }
 
 function lookUp(sweep: RawSweep, path: string, filters: Filters): unknown {
-  if (path === '/services') return sweep.services;
+  if (path === '/services') return sweep.services.map(routable);
   if (path === '/networks') return sweep.networks;
   if (path === '/tasks') return sweep.tasks.filter((task) => matches(task, filters));
   const node = /^\/nodes\/([^/]+)$/.exec(path)?.[1];
   return node === undefined ? undefined : sweep.nodes.find(({ ID }) => ID === node);
+}
+
+/** What a route can depend on. The rest of a service, its environment with secrets above all, stays here. */
+function routable({ ID, Version, Spec, Endpoint }: RawService): unknown {
+  const { Name, Labels, Mode, EndpointSpec } = Spec;
+  return { ID, Version, Spec: { Name, Labels, Mode, EndpointSpec }, Endpoint };
 }
 
 function matches(task: RawTask, filters: Filters): boolean {

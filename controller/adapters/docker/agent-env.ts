@@ -16,7 +16,13 @@ export interface S3Settings {
 /** The environment of a workspace's agent (R4.1, R9.4). */
 export function agentEnv(
   request: ServiceRequest,
-  settings: { s3: S3Settings; syncIntervalSeconds: number; stopGraceSeconds: number; urls: WorkspaceUrls },
+  settings: {
+    s3: S3Settings;
+    syncIntervalSeconds: number;
+    stopGraceSeconds: number;
+    urls: WorkspaceUrls;
+    logLevel: string;
+  },
   token: string,
 ): Record<string, string> {
   const { s3 } = settings;
@@ -29,6 +35,7 @@ export function agentEnv(
     BERTH_SYNC_INTERVAL: String(settings.syncIntervalSeconds),
     BERTH_STOP_GRACE: String(settings.stopGraceSeconds),
     BERTH_URLS: JSON.stringify(settings.urls),
+    BERTH_LOG_LEVEL: settings.logLevel,
     BERTH_API_URL: `http://${GATEWAY_ALIAS}:7070`,
     BERTH_AGENT_TOKEN: token,
     AWS_ACCESS_KEY_ID: s3.accessKeyId,

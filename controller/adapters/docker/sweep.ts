@@ -10,7 +10,7 @@ import { LABELS } from '../../names.js';
 
 /** The engine's own answers of one sweep; the discovery endpoint hands them on. */
 export interface RawSweep {
-  services: Docker.Service[];
+  services: RawService[];
   tasks: RawTask[];
   networks: Docker.NetworkInspectInfo[];
   nodes: RawNode[];
@@ -31,11 +31,18 @@ export interface RawNode {
   ID: string;
 }
 
-type RawService = Docker.Service & {
+export interface RawService {
   ID: string;
   Version: { Index: number };
-  Spec: { Name: string; Labels: Record<string, string>; Mode: { Replicated?: { Replicas?: number } } };
-};
+  Spec: {
+    Name: string;
+    Labels: Record<string, string>;
+    Mode: { Replicated?: { Replicas?: number } };
+    EndpointSpec?: unknown;
+    TaskTemplate: { ContainerSpec?: { Mounts?: { Type: string; Source?: string }[] } };
+  };
+  Endpoint?: unknown;
+}
 
 /** Lists everything of one Berth in six calls side by side. One that fails fails the sweep. */
 export async function sweep(docker: Docker, stack: string): Promise<{ view: ClusterView; raw: RawSweep }> {
@@ -78,6 +85,9 @@ function serviceState(service: RawService): ServiceState {
     runId: labels[LABELS.run] ?? '',
     generation: labels[LABELS.generation] ?? '',
     replicas: service.Spec.Mode.Replicated?.Replicas ?? 0,
+    volumes: (service.Spec.TaskTemplate.ContainerSpec?.Mounts ?? []).flatMap(({ Type, Source }) =>
+      Type === 'volume' && Source !== undefined ? [Source] : [],
+    ),
   };
 }
 

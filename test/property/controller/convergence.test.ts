@@ -17,8 +17,13 @@ import { FakeCluster } from '../../fakes/cluster.js';
 import { declare, ID, reportOf, saved } from '../../support/planning.js';
 
 /** What may happen to one workspace, in any order. */
+interface Declaration {
+  state: 'running' | 'stopped';
+  cpus: number;
+  bucket: string;
+}
 type Event =
-  | { type: 'declare'; state: 'running' | 'stopped'; cpus: number }
+  | ({ type: 'declare' } & Declaration)
   | { type: 'delete' }
   | { type: 'removeFile' }
   | { type: 'reconcile' }
@@ -35,6 +40,7 @@ const events: fc.Arbitrary<Event> = fc.oneof(
     type: fc.constant('declare' as const),
     state: fc.constantFrom('running' as const, 'running' as const, 'stopped' as const),
     cpus: fc.constantFrom(1, 2),
+    bucket: fc.constantFrom('demo', 'other'),
   }),
   fc.constant({ type: 'delete' } as const),
   fc.constant({ type: 'removeFile' } as const),
@@ -55,7 +61,8 @@ const RAM_DISK = '/dev/shm';
 const PHASES_AFTER: Record<string, string[]> = {
   starting: ['running', 'stopping', 'stopped'],
   running: ['starting', 'stopping', 'stopped'],
-  stopping: ['stopped', 'starting'],
+  // Back to running when the end was taken back before anything was done about it.
+  stopping: ['stopped', 'starting', 'running'],
   stopped: ['starting', 'stopping'],
 };
 
@@ -84,7 +91,7 @@ class Story {
     const { desired } = this.records;
     switch (event.type) {
       case 'declare':
-        await desired.write(ID, this.declaration(event.state, event.cpus));
+        await desired.write(ID, this.declaration(event));
         break;
       case 'delete': {
         const read = await desired.read(ID);
@@ -172,8 +179,8 @@ class Story {
     }
   }
 
-  private declaration(state: 'running' | 'stopped', cpus: number): Desired {
-    return declare({ state, resources: { cpus, memoryBytes: 1024 ** 3 } });
+  private declaration({ state, cpus, bucket }: Declaration): Desired {
+    return declare({ state, bucket, resources: { cpus, memoryBytes: 1024 ** 3 } });
   }
 
   private agentEnds(runId: string, volumes: string[]): void {

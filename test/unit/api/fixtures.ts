@@ -46,6 +46,7 @@ export function observed(declared: Desired, change: Partial<Observed> = {}): Obs
     volumes: [],
     node: null,
     provenRoute: null,
+    runVolumes: [],
     containerStarted: true,
     unsavedBefore: false,
     createdAt: NOW,

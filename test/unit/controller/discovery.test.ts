@@ -15,7 +15,20 @@ const task = (ID: string, ServiceID: string, DesiredState = 'running') => ({
 });
 
 const SWEEP = {
-  services: [{ ID: 's1', Version: { Index: 1 } }],
+  services: [
+    {
+      ID: 's1',
+      Version: { Index: 1 },
+      Spec: {
+        Name: 'n',
+        Labels: { a: 'b' },
+        Mode: { Replicated: { Replicas: 1 } },
+        EndpointSpec: { Mode: 'dnsrr' },
+        TaskTemplate: { ContainerSpec: { Env: ['AWS_SECRET_ACCESS_KEY=canary'] } },
+      },
+      Endpoint: { Spec: { Mode: 'dnsrr' } },
+    },
+  ],
   tasks: [task('t1', 's1'), task('t2', 's1', 'shutdown'), task('t3', 's2')],
   networks: [{ Id: 'n1' }],
   nodes: [{ ID: 'node1' }],
@@ -48,9 +61,16 @@ describe('Discovery endpoint', () => {
     expect((await fetch(`${base}/v1.41/services`)).status).to.equal(503);
   });
 
+  it('never tells the environment of a service', async () => {
+    catalogue.publish(SWEEP);
+    expect(await (await fetch(`${base}/v1.41/services`)).text()).not.to.contain('canary');
+  });
+
   it('answers what Traefik asks', async () => {
     catalogue.publish(SWEEP);
-    expect(await get('/v1.41/services')).to.deep.equal(SWEEP.services);
+    const [service] = (await get('/v1.41/services')) as [{ Spec: object }];
+    expect(service).to.deep.include({ ID: 's1', Endpoint: { Spec: { Mode: 'dnsrr' } } });
+    expect(service.Spec).to.deep.include({ Labels: { a: 'b' }, EndpointSpec: { Mode: 'dnsrr' } });
     expect(await get('/v1.41/networks?filters={"scope":{"swarm":true}}')).to.deep.equal(SWEEP.networks);
     const filters = encodeURIComponent('{"desired-state":{"running":true},"service":{"s1":true}}');
     expect(await get(`/v1.41/tasks?filters=${filters}`)).to.deep.equal([SWEEP.tasks[0]]);

@@ -11,6 +11,7 @@ import {
   EMPTY_WORLD,
   fullWorld,
   inputOf,
+  names,
   NOW,
   reportOf,
   saved,
@@ -68,6 +69,8 @@ describe('plan: stopping', () => {
     ['the report is of another run', reportOf('finished', { runId: 'run-0', finalSync: saved })],
     ['the agent was killed while it ran', reportOf('ready')],
     ['the agent was killed while it restored again after a crash', reportOf('restoring')],
+    ['the agent was killed while it started the services', reportOf('starting')],
+    ['the agent was killed after a failed restore that may have followed a crash', reportOf('failed')],
   ] as const) {
     it(`keeps the volumes when ${name}`, () => {
       const rest = fullWorld(desired, { service: null, tasks: [] });
@@ -83,8 +86,7 @@ describe('plan: stopping', () => {
   it('removes the volumes of a start that never got as far as files', () => {
     const starting = plan(inputOf(desired, EMPTY_WORLD)).observed;
     const rest = fullWorld(desired, { service: null, tasks: [], network: null });
-    const report = reportOf('failed', { runId: 'run-2' });
-    const { actions } = stop(rest, { observed: starting, report });
+    const { actions } = stop(rest, { observed: starting, report: null });
     expect(actions.map((action) => action.type)).to.deep.equal(['removeVolume', 'removeVolume']);
   });
 
@@ -94,6 +96,34 @@ describe('plan: stopping', () => {
     const report = reportOf('failed', { runId: 'run-2' });
     const { actions } = stop({ ...EMPTY_WORLD, volumes }, { observed: starting, report });
     expect(actions).to.deep.equal([]);
+  });
+
+  it('keeps the volumes of another bucket, which the final sync of this run says nothing about', () => {
+    const other = Object.values(names.volumes(declare({ bucket: 'other' })));
+    const own = Object.values(names.volumes(desired));
+    const rest = fullWorld(desired, { service: null, tasks: [], network: null, volumes: [...own, ...other] });
+    const { actions } = stop(rest);
+    expect(actions).to.deep.equal(own.map((name) => ({ type: 'removeVolume', name })));
+    const { observed } = stop({ ...EMPTY_WORLD, volumes: other });
+    expect(observed?.volumes).to.deep.equal(other);
+    expect(observed?.message).to.contain(other[0]);
+  });
+
+  it('goes by what the service mounts when the declaration names another bucket by now', () => {
+    const changed = declare({ bucket: 'other' });
+    const own = Object.values(names.volumes(desired));
+    const first = plan(inputOf(changed, fullWorld(desired), { observed: running }));
+    expect(first.observed?.runVolumes).to.deep.equal(own);
+  });
+
+  it('lifts a halt once somebody declared it stopped: it may start again', () => {
+    const halt = { generation: running!.observedGeneration, reason: 'Crashed', message: 'x' } as const;
+    const down = plan(inputOf(desired, EMPTY_WORLD, { observed: { ...running!, halt } }));
+    const off = plan(inputOf(declare({ state: 'stopped' }), EMPTY_WORLD, { observed: down.observed }));
+    expect(off.observed?.phase).to.equal('stopped');
+    expect(plan(inputOf(desired, EMPTY_WORLD, { observed: off.observed })).observed?.phase).to.equal(
+      'starting',
+    );
   });
 
   it('remembers the confirmation when the report is gone', () => {
