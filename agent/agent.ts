@@ -1,20 +1,20 @@
 import type { Server } from 'node:http';
-import path from 'node:path';
 import { messageOf } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
 import type { AgentReport, FinalSync } from '../shared/model/report.js';
-import { USER, type AgentConfig } from './config.js';
+import { homeOf, USER, type AgentConfig } from './config.js';
 import { createDesktopServer } from './desktop/server.js';
 import { loadStaticFiles } from './desktop/static-files.js';
 import { listen, shut } from './http/listen.js';
 import { step, type LifeEffect, type LifeEvent, type LifeState } from './lifecycle.js';
 import { Reporter } from './report/reporter.js';
 import { asUser, canDropBounding, userEnvironment } from './services/environment.js';
-import { giveFolder, prepareHome } from './services/home.js';
+import { fillHome, giveFolder } from './services/home.js';
 import type { ServicesFile } from './services/spec.js';
 import { endStragglers, ownsProcessTable } from './services/stragglers.js';
 import { Supervisor } from './services/supervisor.js';
 import type { SyncEngine } from './sync/engine.js';
+import type { HomeKeeper } from './sync/home.js';
 import type { Owner } from './sync/safe-path.js';
 import { Ticker } from './ticker.js';
 import { createWebProxy } from './web/proxy.js';
@@ -23,6 +23,8 @@ import { createWebProxy } from './web/proxy.js';
 const SERVICE_GRACE_MS = 8_000;
 /** Kept back from the time to stop, for the last report and the exit. */
 const STOP_MARGIN_MS = 5_000;
+/** The home changes all the time (editors note what is open) and matters less than the work. */
+const HOME_INTERVAL_MS = 300_000;
 /** How long a restore that failed for good is shown before the container ends by itself. */
 const FAILED_WAIT_MS = 120_000;
 
@@ -30,6 +32,7 @@ export interface AgentParts {
   config: AgentConfig;
   services: ServicesFile;
   engine: SyncEngine;
+  home: HomeKeeper;
   owner: Owner;
   log: Logger;
   exit: (code: number) => void;
@@ -44,6 +47,7 @@ export class Agent {
   private readonly reporter: Reporter;
   private readonly supervisor: Supervisor;
   private readonly ticker: Ticker;
+  private readonly homeTicker: Ticker;
   private readonly servers: Server[] = [];
   private readonly cancelRestore = new AbortController();
   private stopDeadline = Infinity;
@@ -59,7 +63,7 @@ export class Agent {
     this.supervisor = new Supervisor(services, {
       wrap: (command) => (owner ? asUser(command, dropBounding) : [...command]),
       env: userEnvironment({
-        home: this.home,
+        home: homeOf(config),
         workspaceId: config.BERTH_WORKSPACE_ID,
         urls: config.BERTH_URLS,
         timezone: process.env.TZ,
@@ -69,6 +73,7 @@ export class Agent {
       onChange: () => this.onServiceChange(),
     });
     this.ticker = new Ticker(config.BERTH_SYNC_INTERVAL * 1000, () => this.cycle());
+    this.homeTicker = new Ticker(HOME_INTERVAL_MS, () => parts.home.cycle());
   }
 
   /** Begins the run; everything else follows from events. */
@@ -82,10 +87,6 @@ export class Agent {
     if (this.stopDeadline === Infinity)
       this.stopDeadline = Date.now() + this.parts.config.BERTH_STOP_GRACE * 1000 - STOP_MARGIN_MS;
     this.happen({ type: 'term' });
-  }
-
-  private get home(): string {
-    return path.join(this.parts.config.BERTH_STATE_HOME, USER.name);
   }
 
   private happen(event: LifeEvent): void {
@@ -108,7 +109,8 @@ export class Agent {
       case 'startServices':
         return this.background(this.startServices());
       case 'startCycles':
-        return this.ticker.start();
+        this.ticker.start();
+        return this.homeTicker.start(HOME_INTERVAL_MS);
       case 'waitForTerm':
         setTimeout(() => this.happen({ type: 'gaveUp' }), FAILED_WAIT_MS).unref();
         return;
@@ -142,6 +144,12 @@ export class Agent {
       log.error('restore failed for good', { error: messageOf(error) });
       return this.happen({ type: 'restoreFailed', message: messageOf(error) });
     }
+    try {
+      await this.parts.home.restore(this.cancelRestore.signal);
+    } catch {
+      // Aborted: the stop is under way.
+      return;
+    }
     const { downloaded, files, bytes } = engine.status();
     log.info('files restored', { downloaded, files, bytes, ms: Date.now() - startedAt });
     this.happen({ type: 'restored' });
@@ -151,7 +159,7 @@ export class Agent {
     const { config, services, owner, log } = this.parts;
     this.message = undefined;
     giveFolder(config.BERTH_WORKSPACE_DIR, owner);
-    await prepareHome(this.home, config.BERTH_SKELETON_DIR, owner);
+    await fillHome(homeOf(config), config.BERTH_SKELETON_DIR, owner);
     await this.supervisor.start();
     const desktop = createDesktopServer({
       files: await loadStaticFiles(config.BERTH_NOVNC_DIR),
@@ -177,13 +185,15 @@ export class Agent {
   }
 
   private async stop(restored: boolean): Promise<void> {
-    const { engine, log } = this.parts;
-    await this.ticker.stop();
+    const { engine, home, log } = this.parts;
+    await Promise.all([this.ticker.stop(), this.homeTicker.stop()]);
     await this.supervisor.stop(SERVICE_GRACE_MS);
     if (this.parts.owner && ownsProcessTable()) await endStragglers(USER.uid, SERVICE_GRACE_MS / 2);
     await Promise.all(this.servers.map(shut));
     this.webListening = false;
     const { finalSync, exitCode } = await engine.final(this.stopDeadline, restored);
+    // After the work, which matters more, and only if there was any.
+    if (restored) await home.final(this.stopDeadline);
     this.finalSync = finalSync;
     log.info('final sync', { finalSync, exitCode });
     this.happen({ type: 'stopped', exitCode });

@@ -48,5 +48,10 @@ export function readConfig(env: NodeJS.ProcessEnv) {
   return readSettings(agentSettings, env);
 }
 
+/** The user's home. */
+export function homeOf(config: AgentConfig): string {
+  return path.join(config.BERTH_STATE_HOME, USER.name);
+}
+
 /** The user that everything but the agent runs as. */
 export const USER = { uid: 1000, gid: 1000, name: 'dev' } as const;

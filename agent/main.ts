@@ -3,10 +3,11 @@ import process from 'node:process';
 import { messageOf } from '../shared/errors.js';
 import { createLogger } from '../shared/logger.js';
 import { Agent } from './agent.js';
-import { readConfig, USER, type AgentConfig } from './config.js';
+import { homeOf, readConfig, USER, type AgentConfig } from './config.js';
 import { readServices } from './services/spec.js';
 import { AwsS3 } from './sync/aws.js';
 import { SyncEngine } from './sync/engine.js';
+import { HomeKeeper } from './sync/home.js';
 
 /** Wrong settings: nothing that a restart could mend. */
 const EXIT_CONFIG = 78;
@@ -50,10 +51,11 @@ const s3 = new AwsS3({
 });
 try {
   const services = await readServices(config.BERTH_SERVICES_FILE);
+  const stateDir = path.join(config.BERTH_STATE_HOME, '.berth');
   const engine = await SyncEngine.open(
     {
       workspaceDir: config.BERTH_WORKSPACE_DIR,
-      stateDir: path.join(config.BERTH_STATE_HOME, '.berth'),
+      stateDir,
       prefix: config.BERTH_PREFIX,
       owner,
       createBucket: config.BERTH_S3_CREATE_BUCKET,
@@ -61,9 +63,14 @@ try {
     s3,
     log,
   );
+  const home = await HomeKeeper.open(
+    { home: homeOf(config), stateDir: path.join(stateDir, 'home'), prefix: config.BERTH_PREFIX, owner },
+    s3,
+    log,
+  );
   // Let the log out first; streams to a pipe are written in the background.
   const exit = (code: number) => setTimeout(() => process.exit(code), 20);
-  agent = new Agent({ config, services, engine, owner, log, exit });
+  agent = new Agent({ config, services, engine, home, owner, log, exit });
   agent.begin();
   if (termBeforeAgent) agent.term();
 } catch (error) {

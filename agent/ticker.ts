@@ -13,10 +13,10 @@ export class Ticker {
     private readonly task: () => Promise<void>,
   ) {}
 
-  /** The first run begins at once. */
-  start(): void {
+  /** @param firstInMs - wait before the first run */
+  start(firstInMs = 0): void {
     this.stopped = false;
-    this.run();
+    this.timer = setTimeout(() => this.run(), firstInMs);
   }
 
   /** No further run; waits for the present one. */

@@ -4,20 +4,32 @@ import path from 'node:path';
 import { codeOf } from '../../shared/errors.js';
 import type { Owner } from '../sync/safe-path.js';
 
-/**
- * Makes the user's home and gives it to the user. Docker fills a fresh volume from the image; where
- * something else was mounted there and the home is empty, the skeleton is copied.
- */
-export async function prepareHome(home: string, skeleton: string, owner: Owner): Promise<void> {
+/** Puts what is missing of the image's skeleton into the home; what is there already stays as it is. */
+export async function fillHome(home: string, skeleton: string, owner: Owner): Promise<void> {
   await mkdir(home, { recursive: true });
-  if (readdirSync(home).length > 0) return;
-  try {
-    await cp(skeleton, home, { recursive: true, verbatimSymlinks: true });
-  } catch (error) {
-    // An image without a skeleton is fine.
-    if (codeOf(error) !== 'ENOENT') throw error;
+  giveFolder(home, owner);
+  await copyMissing(skeleton, home, owner);
+}
+
+async function copyMissing(from: string, to: string, owner: Owner): Promise<void> {
+  for (const name of namesIn(from)) {
+    const [source, target] = [path.join(from, name), path.join(to, name)];
+    const present = lstatSync(target, { throwIfNoEntry: false });
+    if (lstatSync(source).isDirectory() && present?.isDirectory()) await copyMissing(source, target, owner);
+    if (present !== undefined) continue;
+    await cp(source, target, { recursive: true, verbatimSymlinks: true });
+    if (owner) giveAll(target, owner);
   }
-  if (owner) giveAll(home, owner);
+}
+
+/** An image without a skeleton is fine. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return [];
+    throw error;
+  }
 }
 
 /** Gives a folder that root owns to the user; its content is left alone (it may be large). */

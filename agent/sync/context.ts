@@ -2,6 +2,7 @@ import type { Logger } from '../../shared/logger.js';
 import type { EntryId, Keyspace } from './keys.js';
 import type { Limits } from './limits.js';
 import type { S3Port } from './ports.js';
+import type { Rules } from './rules.js';
 import type { Owner } from './safe-path.js';
 import type { LocalState } from './state.js';
 
@@ -20,6 +21,12 @@ export interface SyncContext {
   /** The workspace folder, free of links (realpath). */
   root: string;
   owner: Owner;
+  /** What stays on the disk only. */
+  rules: Rules;
+  /** The later version of a file replaces the other one, instead of both being kept. */
+  lastWriterWins: boolean;
+  /** Bytes that the folder may hold to be synced. */
+  maxBytes: number;
   state: LocalState;
   log: Logger;
   /** Milliseconds since 1970. */

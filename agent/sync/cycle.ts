@@ -54,6 +54,8 @@ export interface CycleResult {
   changed: boolean;
   /** When the newest change found on the disk was made (ms since 1970), or null when there was none. */
   activityAtMs: number | null;
+  /** Paths that the rules left out. */
+  leftOut: readonly string[];
   /** Sockets, pipes and devices, which are not kept. */
   special: number;
 }
@@ -73,12 +75,21 @@ export async function runCycle(
   outage: Outage,
   saved: () => Promise<void>,
 ): Promise<CycleResult> {
-  const seen = await walk(context.root);
+  context.rules.refresh?.();
+  const seen = await walk(context.root, context.rules);
   const result = emptyResult(seen);
   const identity = context.state.identity;
   if (seen.root === null || identity === null || !sameVolume(seen.root, identity)) {
     const message = 'the workspace folder is missing or on another volume: nothing is synced';
     return { ...result, error: { path: '', code: 'WorkspaceGone', message, permanent: true } };
+  }
+  const bytes = [...seen.entries.values()].reduce(
+    (sum, { kind, size }) => sum + (kind === 'file' ? size : 0),
+    0,
+  );
+  if (bytes > context.maxBytes) {
+    const message = `it holds ${bytes} bytes, more than the ${context.maxBytes} that are kept`;
+    return { ...result, error: { path: '', code: 'TooLarge', message, permanent: true } };
   }
   const found = diff(context.state.entries, seen, options.final ? Infinity : context.now());
   result.activityAtMs = activityOf(found, context.now());
@@ -110,6 +121,7 @@ function emptyResult(seen: WalkResult): CycleResult {
     error: null,
     changed: false,
     activityAtMs: null,
+    leftOut: seen.leftOut,
     special: seen.special,
   };
 }

@@ -1,5 +1,5 @@
 import { DEFAULT_DIR_MODE, sameStat, type Entry, type WalkEntry } from './entry.js';
-import { isDirId, pathOf, type EntryId } from './keys.js';
+import { ancestorsOf, isDirId, pathOf, type EntryId } from './keys.js';
 import type { WalkResult } from './walk.js';
 
 /** What the disk has that the bucket has not, and the other way round. */
@@ -36,11 +36,12 @@ export function diff(state: ReadonlyMap<EntryId, Entry>, seen: WalkResult, now: 
     else if (isRacy(known) && now - ctimeMs(known) >= RACY_WINDOW_MS) result.racy.push(entry);
     else result.unchanged += 1;
   }
+  const hidden = new Set([...seen.unreadable, ...seen.leftOut]);
   for (const [id, known] of state) {
     const entry = seen.entries.get(id);
     // A folder marker of another tool's stays as long as its folder does.
     if (entry && (!isDirId(id) || needsMarker(entry) || known.key !== undefined)) continue;
-    if (!entry && hidden(pathOf(id), seen.unreadable)) continue;
+    if (!entry && isHidden(pathOf(id), hidden)) continue;
     result.deletes.push(id);
   }
   return result;
@@ -67,6 +68,8 @@ export function isRacy(known: Entry): boolean {
 
 const ctimeMs = (entry: Entry) => Number(entry.ctimeNs / 1_000_000n);
 
-function hidden(path: string, unreadable: readonly string[]): boolean {
-  return unreadable.some((folder) => folder === '' || path === folder || path.startsWith(`${folder}/`));
+/** Nothing was seen of it because of one of these folders, not because it is gone. */
+function isHidden(path: string, hidden: ReadonlySet<string>): boolean {
+  if (hidden.size === 0) return false;
+  return hidden.has('') || hidden.has(path) || ancestorsOf(path).some((folder) => hidden.has(folder));
 }

@@ -11,6 +11,7 @@ import { DEFAULT_LIMITS } from './limits.js';
 import type { S3Port } from './ports.js';
 import { restore } from './restore.js';
 import { CYCLE_RETRY, fullJitterMs, Outage, RESTORE_RETRY, retrying, type RetryPolicy } from './retry.js';
+import { WorkspaceRules, type Rules } from './rules.js';
 import type { Owner } from './safe-path.js';
 import { LocalState, StateFile } from './state.js';
 import { StateSaver } from './state-saver.js';
@@ -25,7 +26,14 @@ export interface EngineSettings {
   /** Owner of everything in the workspace. */
   owner: Owner;
   createBucket: boolean;
+  /** What is not synced; by default what a workspace's own file says. */
+  rules?: Rules;
+  /** Of two versions of a file the later one replaces the other, instead of both being kept. */
+  lastWriterWins?: boolean;
+  /** Nothing is sent while the folder holds more bytes. */
+  maxBytes?: number;
   retry?: RetryPolicy;
+  restoreRetry?: RetryPolicy;
 }
 
 export interface FinalOutcome {
@@ -34,6 +42,9 @@ export interface FinalOutcome {
   exitCode: 0 | 75 | 76;
 }
 
+/** Of what was left out a report names some. */
+const MAX_EXAMPLES = 10;
+const MAX_EXAMPLE_LENGTH = 200;
 /** Longest wait between two tries of the final sync. */
 const FINAL_WAIT_MS = 10_000;
 
@@ -64,10 +75,14 @@ export class SyncEngine {
     mkdirSync(settings.workspaceDir, { recursive: true });
     const file = new StateFile(settings.stateDir);
     const state = (await load(file, log)) ?? LocalState.fresh();
+    const root = realpathSync(settings.workspaceDir);
     return new SyncEngine(settings, new StateSaver(file, state, log, now), {
       s3,
       keys: new Keyspace(settings.prefix),
-      root: realpathSync(settings.workspaceDir),
+      root,
+      lastWriterWins: settings.lastWriterWins ?? false,
+      maxBytes: settings.maxBytes ?? Infinity,
+      rules: settings.rules ?? new WorkspaceRules(root),
       owner: settings.owner,
       state,
       log,
@@ -89,6 +104,9 @@ export class SyncEngine {
       downloaded: counters.downloaded,
       deleted: counters.deleted,
       failed: this.last?.failures.length ?? 0,
+      conflicts: counters.conflicts,
+      special: this.last?.special ?? 0,
+      leftOut: { count: this.last?.leftOut.length ?? 0, examples: examplesOf(this.last?.leftOut ?? []) },
       error: this.retryMessage ?? (this.last && errorOf(this.last)),
     };
   }
@@ -113,7 +131,7 @@ export class SyncEngine {
     };
     const context: SyncContext = {
       ...this.context,
-      request: (send) => retrying(RESTORE_RETRY, send, { signal, onRetry }),
+      request: (send) => retrying(this.settings.restoreRetry ?? RESTORE_RETRY, send, { signal, onRetry }),
     };
     try {
       await restore(context, {
@@ -254,6 +272,9 @@ function errorOf(result: CycleResult): string | null {
   const more = result.failures.length > 1 ? ` (and ${result.failures.length - 1} more)` : '';
   return `${where}${failure.message}${result.error ? '' : more}`.slice(0, 2000);
 }
+
+const examplesOf = (paths: readonly string[]) =>
+  paths.slice(0, MAX_EXAMPLES).map((name) => name.slice(0, MAX_EXAMPLE_LENGTH));
 
 const isoOrNull = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
 

@@ -174,9 +174,11 @@ class RestoreRun {
     } finally {
       content.close();
     }
-    await moveAside(context, pathOf(entry.id), 'file');
-    context.state.delete(entry.id);
-    context.counters.conflicts += 1;
+    if (!context.lastWriterWins) {
+      await moveAside(context, pathOf(entry.id), 'file');
+      context.state.delete(entry.id);
+      context.counters.conflicts += 1;
+    }
     await this.fetch(entry);
   }
 

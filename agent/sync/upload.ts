@@ -79,7 +79,8 @@ async function putContent(context: SyncContext, id: EntryId, content: Content): 
       return 'adopted';
     }
     // A write of ours that was not recorded before a crash: nobody's unseen work is replaced.
-    if (same || meta.replica === context.state.replica) condition = { kind: 'match', etag: head.etag };
+    if (same || meta.replica === context.state.replica || context.lastWriterWins)
+      condition = { kind: 'match', etag: head.etag };
     else return keepBoth(context, id, key, content);
   }
   throw new S3Error('busy', 'TooManyWriters', 'others kept changing the object');

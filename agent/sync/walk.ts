@@ -3,6 +3,7 @@ import path from 'node:path';
 import { codeOf } from '../../shared/errors.js';
 import { toFileStat, type WalkEntry } from './entry.js';
 import { idOf, type EntryId } from './keys.js';
+import { NO_RULES, type Rules } from './rules.js';
 
 /** Names of files that are being downloaded; the rest of the name is arbitrary. */
 export const TEMP_PREFIX = '.berth-tmp-';
@@ -20,6 +21,8 @@ export interface WalkResult {
   entries: Map<EntryId, WalkEntry>;
   /** Folders that could not be read: nothing may be concluded about what is in them. */
   unreadable: string[];
+  /** Left out by the rules, each with all that is in it: nothing may be concluded about these either. */
+  leftOut: string[];
   /** Left behind by an interrupted download. */
   leftovers: string[];
   /** Sockets, pipes and devices: not kept. */
@@ -45,11 +48,12 @@ export function rootIdentity(root: string): RootIdentity | null {
  * Looks at everything below a folder with lstat; links are never followed. Synchronous calls in short
  * slices: for small stats the thread pool costs more than it saves (5,000 files in about 40 ms).
  */
-export async function walk(root: string): Promise<WalkResult> {
+export async function walk(root: string, rules: Rules = NO_RULES): Promise<WalkResult> {
   const result: WalkResult = {
     root: rootIdentity(root),
     entries: new Map(),
     unreadable: [],
+    leftOut: [],
     leftovers: [],
     special: 0,
     unnameable: [],
@@ -58,7 +62,7 @@ export async function walk(root: string): Promise<WalkResult> {
   const folders = [''];
   let sliceEnd = performance.now() + SLICE_MS;
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-    visit(root, folder, folders, result);
+    visit(root, folder, folders, rules, result);
     if (performance.now() > sliceEnd) {
       await new Promise<void>((resolve) => setImmediate(resolve));
       sliceEnd = performance.now() + SLICE_MS;
@@ -67,7 +71,7 @@ export async function walk(root: string): Promise<WalkResult> {
   return result;
 }
 
-function visit(root: string, folder: string, folders: string[], result: WalkResult): void {
+function visit(root: string, folder: string, folders: string[], rules: Rules, result: WalkResult): void {
   let children: Dirent[];
   try {
     children = readdirSync(path.join(root, folder), { withFileTypes: true });
@@ -78,15 +82,19 @@ function visit(root: string, folder: string, folders: string[], result: WalkResu
     else result.unreadable.push(folder);
     return;
   }
-  const own = result.entries.get(idOf(folder, 'dir'));
-  if (own) own.empty = children.length === 0;
+  const names = children.map((child) => child.name);
+  const leftOutBefore = result.leftOut.length;
   for (const child of children) {
     const childPath = folder === '' ? child.name : `${folder}/${child.name}`;
-    if (child.name.startsWith(TEMP_PREFIX)) result.leftovers.push(childPath);
+    if (rules.leavesOut(childPath, child.isDirectory(), names)) result.leftOut.push(childPath);
+    else if (child.name.startsWith(TEMP_PREFIX)) result.leftovers.push(childPath);
     else if (child.name.includes('\ufffd') && !exists(path.join(root, childPath)))
       result.unnameable.push(childPath);
     else look(root, childPath, folders, result);
   }
+  const own = result.entries.get(idOf(folder, 'dir'));
+  // A folder of which nothing is kept needs a marker, or it would not be there after a restore.
+  if (own) own.empty = children.length === result.leftOut.length - leftOutBefore;
 }
 
 function look(root: string, childPath: string, folders: string[], result: WalkResult): void {

@@ -3,7 +3,7 @@ import { InvalidRecordError } from '../../shared/errors.js';
 import type { Condition } from '../../shared/model/condition.js';
 import { generationOf, imageProblem, type Desired, type Resources } from '../../shared/model/desired.js';
 import type { Observed, Phase, ShutdownReason } from '../../shared/model/observed.js';
-import type { FinalSync } from '../../shared/model/report.js';
+import type { AgentReport, FinalSync } from '../../shared/model/report.js';
 import { urlsOf, type WorkspaceUrls } from '../../shared/model/urls.js';
 import type { ApiSettings } from '../settings.js';
 import type { Declaration, Facts } from './facts.js';
@@ -24,6 +24,8 @@ export interface WorkspaceView {
   message: string;
   lastActivityAt: string | null;
   lastSyncAt: string | null;
+  /** What the agent of this run last said of its sync; null before it said anything. */
+  sync: Omit<AgentReport['sync'], 'lastSyncAt'> | null;
   finalSync: FinalSync | null;
   conditions: Condition[];
   labels: Record<string, string>;
@@ -71,12 +73,17 @@ export function viewOf(facts: Facts, settings: ViewSettings): WorkspaceView | nu
     message: messageOf(declaration, life, status),
     lastActivityAt: report?.lastActivityAt ?? null,
     lastSyncAt: report?.sync.lastSyncAt ?? null,
+    sync: report === null ? null : syncOf(report.sync),
     finalSync: life?.finalSync ?? report?.finalSync ?? null,
     conditions: conditionsOf(declaration, life),
     labels: inForce?.metadata.labels ?? {},
     resources: inForce?.spec.resources ?? null,
     links: { self: selfOf(facts.id) },
   };
+}
+
+function syncOf({ lastSyncAt: _shownApart, ...sync }: AgentReport['sync']): WorkspaceView['sync'] {
+  return sync;
 }
 
 /** Path of a workspace. */

@@ -59,6 +59,6 @@ if ! running; then
 fi
 running || {
   grep -o '"message": *"[^"]\+"' "$OBSERVED" 2>/dev/null | sort -u | sed 's/"message": */    /' >&2 || true
-  fail 'the workspace demo does not run' "make logs W=demo, make logs S=controller; the record is $OBSERVED"
+  fail 'the workspace demo does not run' "make logs S=controller, make logs S=gateway; the record is $OBSERVED"
 }
 ok 'the workspace demo is running'

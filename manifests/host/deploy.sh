@@ -15,7 +15,7 @@ BERTH_CONTROL_IMAGE=$(image control)
 BERTH_GATEWAY_IMAGE=$(image gateway)
 BERTH_GUARD_IMAGE=$(image guard)
 BERTH_SECRETS_REVISION=$(revision "$BERTH_STATE_DIR"/secrets/{s3.env,agent-token.key})
-BERTH_TLS_REVISION=$(revision "$BERTH_STATE_DIR"/tls/tls.crt)
+BERTH_TLS_REVISION=$(revision "$BERTH_STATE_DIR"/tls/{ca,tls}.crt)
 # What the guard reads the host's nameservers from. systemd-resolved replaces its files, so its
 # folder is shown to the guard; /etc as a whole would show too much.
 BERTH_RESOLVER=/etc/resolv.conf

@@ -30,6 +30,12 @@ export const agentReportSchema = z.object({
     downloaded: count,
     deleted: count,
     failed: count,
+    /** Versions that were kept beside another writer's, since the agent started. */
+    conflicts: count,
+    /** Sockets, pipes and devices: not kept. */
+    special: count,
+    /** Files and folders that `.berthignore` or the default leave on the disk only. */
+    leftOut: z.object({ count, examples: z.array(z.string().max(200)).max(10) }),
     error: words.nullable(),
   }),
   /** Last change of a workspace file that the walk has seen. */

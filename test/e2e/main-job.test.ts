@@ -94,6 +94,7 @@ describe('The main job', function () {
   it('gives up nothing at the end: the last change is saved, everything else goes within 30 s (R1.4, R4.4, R9.5)', async () => {
     const [id = ''] = started;
     const { urls } = await berth.view(id);
+    await berth.shell(id, 'echo set -o vi > /home/dev/.inputrc');
     await berth.shell(id, 'mkdir -p "/workspace/a b" && echo last > "/workspace/a b/last ü.txt"');
     await new Promise((resolve) => setTimeout(resolve, 1000));
     const answer = await berth.api('DELETE', `/api/containers/${id}?wait=30`);
@@ -115,6 +116,11 @@ describe('The main job', function () {
       'hi\nlast\n',
     );
     expect(await berth.shell(id, 'stat -c %U /workspace/hello.txt')).to.equal('dev\n');
+  });
+
+  it('brings the home along, filled up from the image', async () => {
+    expect(await berth.shell('second-look', 'cat /home/dev/.inputrc')).to.equal('set -o vi\n');
+    expect(await berth.shell('second-look', 'stat -c %U /home/dev /home/dev/.bashrc')).to.equal('dev\ndev\n');
   });
 
   it('gives a name to one workspace at a time', async () => {

@@ -150,6 +150,7 @@ describe('workspaces over the API (R1)', () => {
         bucketId: 'other',
         stoppedAt: null,
         lastSyncAt: null,
+        sync: null,
       });
       expect(body).to.deep.include({ shutdownReason: null, labels: {} });
       const { metadata } = await declared('one');

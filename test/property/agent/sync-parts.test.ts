@@ -171,6 +171,7 @@ function walkOf(entries: WalkEntry[]): WalkResult {
     root: { dev: 1n, ino: 2n, birthtimeNs: 3n },
     entries: new Map(entries.map((entry) => [entry.id, entry])),
     unreadable: [],
+    leftOut: [],
     leftovers: [],
     special: 0,
     unnameable: [],

@@ -102,6 +102,42 @@ export function syncSuite(name: string, serverFor: () => Server): void {
       expect(one.engine.status()).to.include({ files: 1, pendingFiles: 0, failed: 0, error: null });
     });
 
+    it('leaves out what .berthignore says, and a changed rule never deletes what is in the bucket', async () => {
+      const one = await started();
+      fs.writeFileSync(one.at('notes.log'), 'kept before the rule');
+      fs.mkdirSync(one.at('app/node_modules/x'), { recursive: true });
+      fs.writeFileSync(one.at('app/package-lock.json'), '{}');
+      fs.writeFileSync(one.at('app/node_modules/x/index.js'), 'rebuilt');
+      await one.engine.cycle();
+      expect(Object.keys(await inBucket())).to.have.members(['notes.log', 'app/package-lock.json']);
+      expect(one.engine.status().leftOut).to.deep.equal({ count: 1, examples: ['app/node_modules'] });
+
+      fs.writeFileSync(one.at('.berthignore'), '*.log\n');
+      fs.writeFileSync(one.at('notes.log'), 'changed under the rule');
+      fs.writeFileSync(one.at('more.log'), 'never sent');
+      await one.engine.cycle();
+      const bucket = await inBucket();
+      expect(bucket['notes.log']).to.equal('kept before the rule');
+      expect(bucket['.berthignore']).to.equal('*.log\n');
+      expect(bucket).not.to.have.property('more.log');
+
+      fs.rmSync(one.at('.berthignore'));
+      await one.engine.cycle();
+      const after = await inBucket();
+      expect(after['notes.log']).to.equal('changed under the rule');
+      expect(after['more.log']).to.equal('never sent');
+    });
+
+    it('keeps a folder of which nothing but left-out files is there', async () => {
+      const one = await started();
+      fs.writeFileSync(one.at('.berthignore'), '*.o\n');
+      fs.mkdirSync(one.at('out'));
+      fs.writeFileSync(one.at('out/a.o'), 'x');
+      await one.engine.cycle();
+      const two = await started();
+      expect(two.tree()).to.deep.equal({ '.berthignore': '*.o\n', 'out/': '<dir>' });
+    });
+
     it('makes no request in a quiet cycle, nor for a touch', async () => {
       const { s3, calls } = recorded(server.s3);
       const one = await started(s3);

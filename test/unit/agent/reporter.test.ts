@@ -17,7 +17,14 @@ describe('agent: reports', () => {
     state,
     sync: {
       ...{ lastSyncAt: null, pendingFiles: 0, files: 0, bytes: 0, uploaded: 0, downloaded: 0 },
-      ...{ deleted: 0, failed: 0, error: null },
+      ...{
+        deleted: 0,
+        failed: 0,
+        conflicts: 0,
+        special: 0,
+        leftOut: { count: 0, examples: [] },
+        error: null,
+      },
     },
     lastActivityAt: null,
   });

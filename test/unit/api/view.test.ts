@@ -63,6 +63,7 @@ describe('view of a workspace', () => {
       message: 'It is declared; the controller has not taken it up yet.',
       lastActivityAt: null,
       lastSyncAt: null,
+      sync: null,
       finalSync: null,
       conditions: [],
       labels: { team: 'a' },

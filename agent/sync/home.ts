@@ -1,0 +1,113 @@
+import path from 'node:path';
+import { messageOf } from '../../shared/errors.js';
+import type { Logger } from '../../shared/logger.js';
+import { SyncEngine } from './engine.js';
+import { RESERVED } from './keys.js';
+import type { S3Port } from './ports.js';
+import type { RetryPolicy } from './retry.js';
+import { patternRules } from './rules.js';
+import type { Owner } from './safe-path.js';
+
+/** Where the home lies in the bucket, below the workspace's prefix. */
+const HOME_PREFIX = `${RESERVED}home`;
+/** A home that grows beyond this is not kept any more: it shall never be in the way of the work. */
+const MAX_BYTES = 512 * 1024 * 1024;
+/** The work does not wait long for settings. */
+const RESTORE_RETRY: RetryPolicy = { attempts: 4, baseMs: 250, maxMs: 2_000 };
+const FINAL_MS = 30_000;
+
+/** Caches, logs, sockets and what belongs to one run only. */
+const LEFT_OUT = [
+  '.cache/',
+  '.npm/',
+  '.yarn/',
+  '.pnpm-store/',
+  '.cargo/registry/',
+  '.cargo/git/',
+  '.rustup/',
+  'go/pkg/',
+  '.gradle/caches/',
+  '.m2/repository/',
+  '.local/share/Trash/',
+  '.local/share/code-server/CachedExtensionVSIXs/',
+  '.local/share/code-server/CachedProfilesData/',
+  '.local/share/code-server/coder-logs/',
+  '.local/share/code-server/heartbeat',
+  '.local/share/code-server/logs/',
+  '.ICEauthority',
+  '.Xauthority',
+  '.xsession-errors',
+  '*.sock',
+];
+
+export interface HomeSettings {
+  home: string;
+  /** Where its state is kept, outside of it. */
+  stateDir: string;
+  /** The workspace's prefix in the bucket. */
+  prefix: string;
+  owner: Owner;
+}
+
+/**
+ * Keeps the user's home (settings, extensions, history) in the bucket, without promises: where two
+ * workspaces on one bucket change the same file, the last to write wins, and no failure stops the work.
+ */
+export class HomeKeeper {
+  private constructor(
+    private readonly engine: SyncEngine,
+    private readonly log: Logger,
+  ) {}
+
+  static async open(settings: HomeSettings, s3: S3Port, log: Logger): Promise<HomeKeeper> {
+    const logger = log.child({ part: 'home' });
+    const engine = await SyncEngine.open(
+      {
+        workspaceDir: settings.home,
+        stateDir: settings.stateDir,
+        prefix: path.posix.join(settings.prefix, HOME_PREFIX),
+        owner: settings.owner,
+        createBucket: false,
+        rules: patternRules(LEFT_OUT),
+        lastWriterWins: true,
+        maxBytes: MAX_BYTES,
+        restoreRetry: RESTORE_RETRY,
+      },
+      s3,
+      logger,
+    );
+    return new HomeKeeper(engine, logger);
+  }
+
+  /** @throws only the signal's reason */
+  async restore(signal: AbortSignal): Promise<void> {
+    try {
+      await this.engine.restore(signal, () => undefined);
+    } catch (error) {
+      signal.throwIfAborted();
+      this.log.warn('the home could not be restored, work goes on without', { error: messageOf(error) });
+    }
+  }
+
+  async cycle(): Promise<void> {
+    try {
+      await this.engine.cycle();
+    } catch (error) {
+      this.log.warn('the home could not be saved', { error: messageOf(error) });
+    }
+  }
+
+  /**
+   * Saves it a last time.
+   *
+   * @param deadline - ms since 1970
+   */
+  async final(deadline: number): Promise<void> {
+    try {
+      const { finalSync } = await this.engine.final(Math.min(deadline, Date.now() + FINAL_MS), true);
+      if (!finalSync.ok) this.log.warn('the home was not saved in full', { error: finalSync.message });
+    } catch (error) {
+      this.log.warn('the home could not be saved', { error: messageOf(error) });
+    }
+  }
+}
