@@ -36,7 +36,8 @@ leaf_is_good() {
 make_leaf() {
   step "Making the certificate for $BERTH_DOMAIN and *.$BERTH_DOMAIN"
   openssl ecparam -name prime256v1 -genkey -noout -out "$work/tls.key"
-  openssl req -new -key "$work/tls.key" -subj "/O=Berth/CN=$BERTH_DOMAIN" -out "$work/tls.csr"
+  # The names are in subjectAltName: a common name is limited to 64 characters, and no one reads it.
+  openssl req -new -key "$work/tls.key" -subj /O=Berth -out "$work/tls.csr"
   # A year and a bit is the most that browsers accept.
   openssl x509 -req -in "$work/tls.csr" -CA "$TLS/ca.crt" -CAkey "$CA_KEY" -sha256 -days 397 \
     -set_serial "0x$(openssl rand -hex 16)" -out "$work/tls.crt" -extfile <(

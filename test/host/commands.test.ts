@@ -42,7 +42,11 @@ describe('make purge, down, key and images say what is wrong', function () {
   });
 
   it('down says that the engine does not answer', async () => {
-    expectFailure(await stage().script('down.sh'), 'the Docker Engine does not answer', 'systemctl start docker');
+    expectFailure(
+      await stage().script('down.sh'),
+      'the Docker Engine does not answer',
+      'systemctl start docker',
+    );
   });
 
   it('down has nothing to do where there is no Swarm', async () => {

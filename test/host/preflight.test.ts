@@ -37,7 +37,11 @@ describe('make up checks the machine first', function () {
 
   it('knows a distribution without apt-get', async () => {
     const bare = { ...ports, PATH: stage().path('tools') };
-    expectFailure(await stage().script('preflight.sh', bare), 'there is no apt-get', /Debian 12 or Ubuntu 22\.04/);
+    expectFailure(
+      await stage().script('preflight.sh', bare),
+      'there is no apt-get',
+      /Debian 12 or Ubuntu 22\.04/,
+    );
   });
 
   it('says how much disk is free and how much is needed', async () => {

@@ -38,7 +38,11 @@ describe('Settings of make up', function () {
     it('gives way to the environment', async () => {
       const file = 'BERTH_STACK=file\nBERTH_IMAGE_TAG=file\nBERTH_S3_ENDPOINT=https://s3.example.com\n';
       const found = await settings(file, { BERTH_STACK: 'environment', BERTH_S3_ENDPOINT: '' });
-      expect(found).to.include({ BERTH_STACK: 'environment', BERTH_IMAGE_TAG: 'file', BERTH_S3_ENDPOINT: '' });
+      expect(found).to.include({
+        BERTH_STACK: 'environment',
+        BERTH_IMAGE_TAG: 'file',
+        BERTH_S3_ENDPOINT: '',
+      });
     });
 
     it('is never executed', async () => {
@@ -46,13 +50,25 @@ describe('Settings of make up', function () {
       const value = `$(touch ${trace})\`touch ${trace}\`;touch ${trace}`;
       const found = await settings(`X=${value}\nY="${value}"\n`);
       expect(found).to.include({ X: value, Y: value });
-      const answer = await load(`BERTH_HTTP_PORT=a[$(touch ${trace})]\nBERTH_ADDRESS_POOL=$(touch ${trace})\n`);
+      const answer = await load(
+        `BERTH_HTTP_PORT=a[$(touch ${trace})]\nBERTH_ADDRESS_POOL=$(touch ${trace})\n`,
+      );
       expectFailure(answer, 'BERTH_ADDRESS_POOL', 'BERTH_ADDRESS_POOL');
-      expectFailure(await load(`BERTH_HTTP_PORT=a[$(touch ${trace})]\n`), 'BERTH_HTTP_PORT', 'BERTH_HTTP_PORT');
+      expectFailure(
+        await load(`BERTH_HTTP_PORT=a[$(touch ${trace})]\n`),
+        'BERTH_HTTP_PORT',
+        'BERTH_HTTP_PORT',
+      );
       expect(existsSync(trace)).to.be.false;
     });
 
-    for (const line of ['BERTH_STACK', 'export BERTH_STACK=one', 'berth_stack=one', 'BERTH_STACK = one', '=one']) {
+    for (const line of [
+      'BERTH_STACK',
+      'export BERTH_STACK=one',
+      'berth_stack=one',
+      'BERTH_STACK = one',
+      '=one',
+    ]) {
       it(`has the number of the line “${line}” told, which is none`, async () => {
         const answer = await load(`# first\nBERTH_STACK=one\n\n${line}\n`);
         expectFailure(answer, '.env line 4 is not KEY=VALUE', '.env.example');
@@ -66,10 +82,16 @@ describe('Settings of make up', function () {
   });
 
   const wrong: [string, string[]][] = [
-    ['BERTH_DOMAIN', ['localhost', '.localhost', 'a..b', 'Berth.localhost', 'a_b.example.com', '-a.example.com']],
+    [
+      'BERTH_DOMAIN',
+      ['localhost', '.localhost', 'a..b', 'Berth.localhost', 'a_b.example.com', '-a.example.com'],
+    ],
     ['BERTH_STACK', ['Berth', '1berth', 'abcdefghijklmnop', 'a_b']],
     ['BERTH_STATE_DIR', ['/', 'state', '/a b', '/var/lib/']],
-    ['BERTH_ADDRESS_POOL', ['10.201.0.0', '10.201.0.0/24', '10.201/16', '300.1.0.0/16', '10.201.0.0/7', '.../16']],
+    [
+      'BERTH_ADDRESS_POOL',
+      ['10.201.0.0', '10.201.0.0/24', '10.201/16', '300.1.0.0/16', '10.201.0.0/7', '.../16'],
+    ],
     ['BERTH_IMAGE_TAG', ['.a', 'a/b', 'a:b']],
     ['BERTH_S3_ENDPOINT', ['s3.example.com', 'ftp://s3.example.com', 'https://']],
     ['BERTH_S3_CREATE_BUCKETS', ['yes', 'truely', 'nofalse']],
@@ -86,7 +108,11 @@ describe('Settings of make up', function () {
     it(`names ${name} and its value when it is wrong`, async () => {
       for (const value of values) {
         const answer = await load('', { [name]: value });
-        expectFailure(answer, new RegExp(`^${name}='?${value.replace(/[^\w -]/g, '\\$&')}'? is not `), '.env');
+        expectFailure(
+          answer,
+          new RegExp(`^${name}='?${value.replace(/[^\w -]/g, '\\$&')}'? is not `),
+          '.env',
+        );
       }
     });
   }

@@ -60,7 +60,12 @@ describe('make up and the state folder', function () {
     const keys = { AWS_ACCESS_KEY_ID: 'id', AWS_SECRET_ACCESS_KEY: 'a b$c' };
 
     it('says that an S3 service of your own needs keys, and where they go', async () => {
-      for (const half of [{}, { AWS_ACCESS_KEY_ID: 'id' }, { AWS_SECRET_ACCESS_KEY: 'x' }]) {
+      const halves: Record<string, string>[] = [
+        {},
+        { AWS_ACCESS_KEY_ID: 'id' },
+        { AWS_SECRET_ACCESS_KEY: 'x' },
+      ];
+      for (const half of halves) {
         const answer = await stage().script('state.sh', { ...external, ...half });
         const next = /AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY into \.env.*make up again/;
         expectFailure(answer, 'there are no keys for https://s3.example.com', next);

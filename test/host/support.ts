@@ -134,7 +134,9 @@ export function expectFailure(answer: Answer, wrong: string | RegExp, next: stri
   expect(answer.status, answer.stderr).to.equal(1);
   compare(told('failed'), wrong);
   compare(told('next'), next);
-  expect(answer.stderr, 'a mistake of the script').not.to.match(/line \d+: .*(unbound|syntax|command not found)/);
+  expect(answer.stderr, 'a mistake of the script').not.to.match(
+    /line \d+: .*(unbound|syntax|command not found)/,
+  );
 }
 
 export function expectSuccess(answer: Answer): void {
