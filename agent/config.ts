@@ -11,6 +11,8 @@ const folder = (fallback: string) =>
 const agentSettings = {
   BERTH_WORKSPACE_ID: z.string().min(1),
   BERTH_RUN_ID: z.string().min(1),
+  /** `rescue`: saves what an ended run left on the volumes, and ends. */
+  BERTH_MODE: setting(z.enum(['workspace', 'rescue']).default('workspace')),
   BERTH_BUCKET: z.string().min(1),
   BERTH_PREFIX: setting(z.string().default('')),
   BERTH_S3_CREATE_BUCKET: booleanSetting(false),

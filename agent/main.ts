@@ -4,8 +4,9 @@ import { messageOf } from '../shared/errors.js';
 import { createLogger } from '../shared/logger.js';
 import { Agent } from './agent.js';
 import { homeOf, readConfig, USER, type AgentConfig } from './config.js';
+import { rescue } from './rescue.js';
 import { readServices } from './services/spec.js';
-import { AwsS3 } from './sync/aws.js';
+import { AwsS3 } from '../shared/s3/aws.js';
 import { SyncEngine } from './sync/engine.js';
 import { HomeKeeper } from './sync/home.js';
 
@@ -59,6 +60,11 @@ try {
       prefix: config.BERTH_PREFIX,
       owner,
       createBucket: config.BERTH_S3_CREATE_BUCKET,
+      run: {
+        workspaceId: config.BERTH_WORKSPACE_ID,
+        runId: config.BERTH_RUN_ID,
+        prefix: config.BERTH_PREFIX,
+      },
     },
     s3,
     log,
@@ -70,9 +76,13 @@ try {
   );
   // Let the log out first; streams to a pipe are written in the background.
   const exit = (code: number) => setTimeout(() => process.exit(code), 20);
-  agent = new Agent({ config, services, engine, home, owner, log, exit });
-  agent.begin();
-  if (termBeforeAgent) agent.term();
+  if (config.BERTH_MODE === 'rescue') {
+    exit(await rescue({ config, engine, home, log }));
+  } else {
+    agent = new Agent({ config, services, engine, home, owner, log, exit });
+    agent.begin();
+    if (termBeforeAgent) agent.term();
+  }
 } catch (error) {
   log.error('the agent could not start', { error: messageOf(error) });
   setTimeout(() => process.exit(EXIT_CONFIG), 20);

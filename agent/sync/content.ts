@@ -7,7 +7,7 @@ import { toFileStat, type FileStat, type Kind, type WalkEntry } from './entry.js
 import { candidatePartSizes, isPlainEtag, md5Hex, MULTIPART_THRESHOLD, multipartEtag } from './etag.js';
 import { pathOf } from './keys.js';
 import { fromMetadata } from './metadata.js';
-import type { ObjectHead } from './ports.js';
+import type { ObjectHead } from '../../shared/s3/s3-port.js';
 import { assertPlace, inFolder, parentOf } from './safe-path.js';
 
 const readAt = promisify(read);

@@ -1,7 +1,7 @@
 import type { Logger } from '../../shared/logger.js';
 import type { EntryId, Keyspace } from './keys.js';
 import type { Limits } from './limits.js';
-import type { S3Port } from './ports.js';
+import type { S3Port } from '../../shared/s3/s3-port.js';
 import type { Rules } from './rules.js';
 import type { Owner } from './safe-path.js';
 import type { LocalState } from './state.js';

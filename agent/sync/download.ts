@@ -19,7 +19,7 @@ import { keyNote, type SyncContext } from './context.js';
 import { toFileStat, type Entry } from './entry.js';
 import { isDirId, pathOf, type EntryId } from './keys.js';
 import { fromMetadata, type FileMeta } from './metadata.js';
-import type { ObjectContent } from './ports.js';
+import type { ObjectContent } from '../../shared/s3/s3-port.js';
 import { ensureFolder, inFolder, parentOf } from './safe-path.js';
 import { TEMP_PREFIX } from './walk.js';
 

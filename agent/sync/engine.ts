@@ -8,9 +8,18 @@ import type { SyncContext } from './context.js';
 import { runCycle, type CycleMemory, type CycleResult, type Failure } from './cycle.js';
 import { Keyspace } from './keys.js';
 import { DEFAULT_LIMITS } from './limits.js';
-import type { S3Port } from './ports.js';
+import type { S3Port } from '../../shared/s3/s3-port.js';
+import { compareWithBucket, writeReceipt, type Run } from './receipt.js';
 import { restore } from './restore.js';
-import { CYCLE_RETRY, fullJitterMs, Outage, RESTORE_RETRY, retrying, type RetryPolicy } from './retry.js';
+import {
+  CYCLE_RETRY,
+  failureOf,
+  fullJitterMs,
+  Outage,
+  RESTORE_RETRY,
+  retrying,
+  type RetryPolicy,
+} from './retry.js';
 import { WorkspaceRules, type Rules } from './rules.js';
 import type { Owner } from './safe-path.js';
 import { LocalState, StateFile } from './state.js';
@@ -34,6 +43,8 @@ export interface EngineSettings {
   maxBytes?: number;
   retry?: RetryPolicy;
   restoreRetry?: RetryPolicy;
+  /** Whose end the last sync confirms by a receipt; without it none is written. */
+  run?: Run;
 }
 
 export interface FinalOutcome {
@@ -172,11 +183,38 @@ export class SyncEngine {
       const before = this.trouble();
       const result = await this.run({ deletes: restored, final: true }, signal);
       this.tellChange(before, result);
-      if (isDone(result)) return this.outcome(result, 0);
-      if (isHopeless(result)) return this.outcome(result, 76);
+      if (isDone(result)) {
+        const confirmed = await this.confirm(signal);
+        if (confirmed.kind === 'confirmed') return this.outcome(result, 0, confirmed.receipt);
+        if (confirmed.kind === 'missing') continue;
+        this.last = { ...result, error: confirmed.error };
+        if (confirmed.error.permanent) return this.outcome(this.last, 76);
+      } else if (isHopeless(result)) return this.outcome(result, 76);
       const wait = Math.max(100, fullJitterMs(tries, 1_000, FINAL_WAIT_MS));
       if (this.context.now() + wait >= deadline) return this.outcome(result, 75);
       await pause(wait);
+    }
+  }
+
+  /** Has the server itself say that all is there, and leaves a receipt of it in the bucket. */
+  private async confirm(signal: AbortSignal): Promise<Confirmation> {
+    const { run } = this.settings;
+    const { state, log } = this.context;
+    // Nothing was ever here, perhaps not even a bucket.
+    if (run === undefined || (state.entries.size === 0 && !state.complete)) return { kind: 'confirmed' };
+    const policy = this.settings.retry ?? CYCLE_RETRY;
+    const context: SyncContext = { ...this.context, request: (send) => retrying(policy, send, { signal }) };
+    try {
+      const { missing, listed } = await compareWithBucket(context);
+      if (missing.length === 0) {
+        const { manifest } = await writeReceipt(context, run, listed);
+        return { kind: 'confirmed', receipt: manifest };
+      }
+      log.warn('files are missing in the bucket and are sent again', { missing: missing.slice(0, 20) });
+      for (const id of missing) state.delete(id);
+      return { kind: 'missing' };
+    } catch (error) {
+      return { kind: 'failed', error: { path: '', ...failureOf(error) } };
     }
   }
 
@@ -222,7 +260,7 @@ export class SyncEngine {
     return [...new Set(kinds)].sort().join(',');
   }
 
-  private outcome(result: CycleResult, exitCode: 0 | 75 | 76): FinalOutcome {
+  private outcome(result: CycleResult, exitCode: 0 | 75 | 76, receipt?: string): FinalOutcome {
     const notes = [errorOf(result)];
     if (exitCode !== 0) notes.push(`${result.pending} files are not in the bucket`);
     if (result.pendingDeletes > 0) notes.push(`${result.pendingDeletes} deletions did not reach the bucket`);
@@ -234,11 +272,18 @@ export class SyncEngine {
         at: new Date(this.context.now()).toISOString(),
         ...this.context.state.totals(),
         failed: result.pending,
+        ...(receipt === undefined ? {} : { receipt }),
         ...(message === '' ? {} : { message: message.slice(0, 2000) }),
       },
     };
   }
 }
+
+type Confirmation =
+  | { kind: 'confirmed'; receipt?: string }
+  /** To be sent again. */
+  | { kind: 'missing' }
+  | { kind: 'failed'; error: Failure };
 
 async function load(file: StateFile, log: Logger): Promise<LocalState | null> {
   try {

@@ -1,15 +1,13 @@
 import path from 'node:path';
 import { messageOf } from '../../shared/errors.js';
+import { HOME } from '../../shared/model/bucket-layout.js';
 import type { Logger } from '../../shared/logger.js';
 import { SyncEngine } from './engine.js';
-import { RESERVED } from './keys.js';
-import type { S3Port } from './ports.js';
+import type { S3Port } from '../../shared/s3/s3-port.js';
 import type { RetryPolicy } from './retry.js';
 import { patternRules } from './rules.js';
 import type { Owner } from './safe-path.js';
 
-/** Where the home lies in the bucket, below the workspace's prefix. */
-const HOME_PREFIX = `${RESERVED}home`;
 /** A home that grows beyond this is not kept any more: it shall never be in the way of the work. */
 const MAX_BYTES = 512 * 1024 * 1024;
 /** The work does not wait long for settings. */
@@ -65,7 +63,7 @@ export class HomeKeeper {
       {
         workspaceDir: settings.home,
         stateDir: settings.stateDir,
-        prefix: path.posix.join(settings.prefix, HOME_PREFIX),
+        prefix: path.posix.join(settings.prefix, HOME),
         owner: settings.owner,
         createBucket: false,
         rules: patternRules(LEFT_OUT),

@@ -1,7 +1,4 @@
-/** Everything that is not a file of the user's lies below this folder of the bucket. */
-export const RESERVED = '.berth/';
-/** Markers of folders that no object key implies: empty ones, and those with a mode of their own. */
-export const DIR_MARKERS = '.berth/d/';
+import { DIR_MARKERS, RESERVED, rootOf } from '../../shared/model/bucket-layout.js';
 
 const MAX_COMPONENT_BYTES = 255;
 const MAX_KEY_BYTES = 1024;
@@ -100,8 +97,7 @@ export class Keyspace {
 
   /** @param prefix - '' or a path in the bucket, with or without slashes at its ends */
   constructor(prefix: string) {
-    const trimmed = prefix.replace(/^\/+|\/+$/g, '');
-    this.root = trimmed === '' ? '' : `${trimmed}/`;
+    this.root = rootOf(prefix);
   }
 
   /** @throws KeyError */

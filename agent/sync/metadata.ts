@@ -1,5 +1,5 @@
 import { TYPE_BITS, type FileStat, type Kind } from './entry.js';
-import type { Metadata } from './ports.js';
+import type { Metadata } from '../../shared/s3/s3-port.js';
 
 /** What an object's metadata says about the file; other tools' objects have none of it. */
 export interface FileMeta {

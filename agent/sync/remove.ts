@@ -1,7 +1,7 @@
 import { keyFor, type SyncContext } from './context.js';
 import { isDirId, type EntryId } from './keys.js';
 import { fromMetadata } from './metadata.js';
-import { S3Error } from './s3-error.js';
+import { S3Error } from '../../shared/s3/s3-error.js';
 import { fetchWanted } from './upload.js';
 
 export type RemoveOutcome = 'deleted' | 'gone' | 'kept';

@@ -1,7 +1,7 @@
 import { sameStat, type Entry, type WalkEntry } from './entry.js';
 import { isRacy } from './diff.js';
 import { ancestorsOf, isDirId, KeyError, pathOf, type EntryId, type Keyspace } from './keys.js';
-import type { ListedObject } from './ports.js';
+import type { ListedObject } from '../../shared/s3/s3-port.js';
 
 /** An object under the entry it stands for. */
 export interface RemoteEntry {

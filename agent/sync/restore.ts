@@ -12,8 +12,8 @@ import { fromMetadata } from './metadata.js';
 import { moveAside } from './move-aside.js';
 import { planRestore, viewOf, type RemoteEntry, type RemoteView, type RestorePlan } from './restore-plan.js';
 import { inFolder, ObstacleError, parentOf, UnsafePathError } from './safe-path.js';
-import { S3Error } from './s3-error.js';
-import type { ListedObject } from './ports.js';
+import { S3Error } from '../../shared/s3/s3-error.js';
+import type { ListedObject } from '../../shared/s3/s3-port.js';
 import { rootIdentity, walk } from './walk.js';
 
 export interface RestoreOptions {

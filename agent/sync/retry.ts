@@ -1,6 +1,6 @@
 import { sleep } from '../../shared/clock.js';
 import { messageOf } from '../../shared/errors.js';
-import { S3Error } from './s3-error.js';
+import { S3Error } from '../../shared/s3/s3-error.js';
 
 /**
  * Exponential back-off with full jitter: many agents whose server comes back must not all knock at once.

@@ -9,9 +9,9 @@ import { toFileStat, type Entry, type WalkEntry } from './entry.js';
 import { partSizeFor } from './etag.js';
 import { idOf, pathOf, type EntryId } from './keys.js';
 import { fromMetadata, toMetadata } from './metadata.js';
-import type { Condition, ObjectHead, UploadedPart } from './ports.js';
+import type { Condition, ObjectHead, UploadedPart } from '../../shared/s3/s3-port.js';
 import { inFolder, parentOf } from './safe-path.js';
-import { S3Error } from './s3-error.js';
+import { S3Error } from '../../shared/s3/s3-error.js';
 
 export type PutOutcome = 'uploaded' | 'unchanged' | 'adopted' | 'conflict';
 

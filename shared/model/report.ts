@@ -11,6 +11,8 @@ export const finalSyncSchema = z.object({
   files: count,
   bytes: count,
   failed: count,
+  /** SHA-256 of the receipt's manifest; missing when there was nothing to save, or no receipt yet. */
+  receipt: z.string().max(64).optional(),
   message: words.optional(),
 });
 

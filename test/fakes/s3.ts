@@ -9,8 +9,8 @@ import type {
   ObjectHead,
   S3Port,
   UploadedPart,
-} from '../../agent/sync/ports.js';
-import { S3Error } from '../../agent/sync/s3-error.js';
+} from '../../shared/s3/s3-port.js';
+import { S3Error } from '../../shared/s3/s3-error.js';
 
 interface Stored extends ObjectHead {
   body: Buffer;

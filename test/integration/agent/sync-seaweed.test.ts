@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import { expect } from 'chai';
-import type { AwsS3 } from '../../../agent/sync/aws.js';
-import type { S3Error } from '../../../agent/sync/s3-error.js';
+import type { AwsS3 } from '../../../shared/s3/aws.js';
+import type { S3Error } from '../../../shared/s3/s3-error.js';
 import { Replica } from '../../support/agent/replica.js';
 import { ADMIN, Seaweed, TENANT } from '../../support/agent/seaweed.js';
 import { syncSuite } from '../../support/agent/sync-suite.js';

@@ -4,8 +4,8 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import type { S3Port } from '../../../agent/sync/ports.js';
-import { S3Error } from '../../../agent/sync/s3-error.js';
+import type { S3Port } from '../../../shared/s3/s3-port.js';
+import { S3Error } from '../../../shared/s3/s3-error.js';
 import { FakeS3, type Fault } from '../../fakes/s3.js';
 import { Replica } from '../../support/agent/replica.js';
 

@@ -2,8 +2,9 @@ import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, lstatSync
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { silentLogger, type Logger } from '../../../shared/logger.js';
+import type { Run } from '../../../agent/sync/receipt.js';
 import { SyncEngine } from '../../../agent/sync/engine.js';
-import type { S3Port } from '../../../agent/sync/ports.js';
+import type { S3Port } from '../../../shared/s3/s3-port.js';
 
 /** A workspace folder with its state, whose agent can be restarted, crashed, and lose its volume. */
 export class Replica {
@@ -14,7 +15,7 @@ export class Replica {
 
   constructor(
     public s3: S3Port,
-    private readonly options: { prefix?: string; createBucket?: boolean; log?: Logger } = {},
+    private readonly options: { prefix?: string; createBucket?: boolean; log?: Logger; run?: Run } = {},
   ) {}
 
   /** A new agent on what is there; what the last one had in memory is gone. */
@@ -26,6 +27,7 @@ export class Replica {
         prefix: this.options.prefix ?? '',
         owner: null,
         createBucket: this.options.createBucket ?? false,
+        ...(this.options.run === undefined ? {} : { run: this.options.run }),
         retry: { attempts: 3, baseMs: 1, maxMs: 2 },
       },
       this.s3,

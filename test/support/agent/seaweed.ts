@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { AwsS3 } from '../../../agent/sync/aws.js';
+import { AwsS3 } from '../../../shared/s3/aws.js';
 
 const CACHE = path.resolve('.cache/weed');
 const VERSION = '4.48';

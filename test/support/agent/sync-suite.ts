@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import { buffer } from 'node:stream/consumers';
 import { expect } from 'chai';
-import type { S3Port } from '../../../agent/sync/ports.js';
+import type { S3Port } from '../../../shared/s3/s3-port.js';
 import { Replica } from './replica.js';
 
 export interface Server {

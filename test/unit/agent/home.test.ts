@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { silentLogger } from '../../../shared/logger.js';
 import { fillHome } from '../../../agent/services/home.js';
 import { HomeKeeper } from '../../../agent/sync/home.js';
-import { S3Error } from '../../../agent/sync/s3-error.js';
+import { S3Error } from '../../../shared/s3/s3-error.js';
 import { FakeS3 } from '../../fakes/s3.js';
 
 describe("agent: the user's home", () => {

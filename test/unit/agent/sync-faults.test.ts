@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import { expect } from 'chai';
-import { S3Error } from '../../../agent/sync/s3-error.js';
+import { S3Error } from '../../../shared/s3/s3-error.js';
 import { FakeS3 } from '../../fakes/s3.js';
 import { Replica } from '../../support/agent/replica.js';
 

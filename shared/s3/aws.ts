@@ -16,7 +16,7 @@ import {
   type BucketLocationConstraint,
 } from '@aws-sdk/client-s3';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
-import { codeOf, messageOf } from '../../shared/errors.js';
+import { codeOf, messageOf } from '../errors.js';
 import type {
   Condition,
   ListedObject,
@@ -25,7 +25,7 @@ import type {
   ObjectHead,
   S3Port,
   UploadedPart,
-} from './ports.js';
+} from './s3-port.js';
 import { kindOf, S3Error, wordsFor } from './s3-error.js';
 
 export interface AwsSettings {

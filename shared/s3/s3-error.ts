@@ -1,4 +1,4 @@
-import { BerthError } from '../../shared/errors.js';
+import { BerthError } from '../errors.js';
 
 /**
  * What a failed request means for the engine:
