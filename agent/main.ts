@@ -12,6 +12,8 @@ import { HomeKeeper } from './sync/home.js';
 
 /** Wrong settings: nothing that a restart could mend. */
 const EXIT_CONFIG = 78;
+/** Not done; trying again may help. */
+const EXIT_AGAIN = 75;
 
 function settings(): AgentConfig {
   try {
@@ -37,6 +39,8 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.on(signal, () => {
     log.info('asked to stop', { signal });
     if (agent) agent.term();
+    // A rescue is stopped because a start follows, which does the same.
+    else if (config.BERTH_MODE === 'rescue') process.exit(EXIT_AGAIN);
     else termBeforeAgent = true;
   });
 }

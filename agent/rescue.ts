@@ -27,14 +27,14 @@ export interface RescueParts {
  * @returns exit code
  */
 export async function rescue({ config, engine, home, log }: RescueParts): Promise<number> {
-  let finalSync: FinalSync | undefined;
+  const ended: { finalSync?: FinalSync } = {};
   const report = (): AgentReport => ({
     runId: config.BERTH_RUN_ID,
-    state: finalSync === undefined ? 'stopping' : 'finished',
+    state: ended.finalSync === undefined ? 'stopping' : 'finished',
     sync: engine.status(),
     // A rescue is no activity of the user's.
     lastActivityAt: null,
-    ...(finalSync === undefined ? {} : { finalSync }),
+    ...ended,
   });
   const settings = {
     url: new URL('/agent/report', config.BERTH_API_URL).href,
@@ -45,7 +45,8 @@ export async function rescue({ config, engine, home, log }: RescueParts): Promis
   reporter.tell();
   const deadline = Date.now() + config.BERTH_STOP_GRACE * 1000 - REPORT_MS;
   const outcome = await save(engine, deadline);
-  finalSync = outcome.finalSync;
+  const { finalSync } = outcome;
+  ended.finalSync = finalSync;
   log.info('rescue ended', { finalSync });
   if (finalSync.ok) await home.final(deadline);
   const arrived = await reporter.flush(Date.now() + FLUSH_MS);

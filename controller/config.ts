@@ -28,6 +28,8 @@ const SETTINGS = {
   BERTH_IMAGE_TAG: setting(z.string().default('latest')),
   BERTH_ADDRESS_POOL: setting(cidr.default('10.201.0.0/16')),
   BERTH_S3_ENDPOINT: setting(z.string().default('')),
+  /** The bundled server, as services of the stack reach it. */
+  BERTH_S3_BUNDLED_ENDPOINT: setting(z.string().default('http://s3:8333')),
   BERTH_S3_REGION: setting(z.string().default('us-east-1')),
   BERTH_S3_CREATE_BUCKETS: setting(z.string().optional()),
   BERTH_SYNC_INTERVAL: secondsSetting(15),

@@ -15,6 +15,7 @@ import { DockerGateway } from './adapters/docker/gateway.js';
 import { SwarmCluster } from './adapters/docker/swarm-cluster.js';
 import { HttpsProber } from './adapters/https-prober.js';
 import { ProcfsCapacity } from './adapters/procfs-capacity.js';
+import { S3Receipts } from './adapters/s3-receipts.js';
 import { readControllerSettings, type ControllerSettings } from './config.js';
 import { Metrics } from './metrics.js';
 import { namesOf } from './names.js';
@@ -47,6 +48,10 @@ async function main(): Promise<void> {
     cluster,
     gateway: new DockerGateway(docker),
     prober,
+    receipts: new S3Receipts({
+      ...settings.s3,
+      endpoint: settings.s3.endpoint === '' ? settings.BERTH_S3_BUNDLED_ENDPOINT : settings.s3.endpoint,
+    }),
     capacity: new ProcfsCapacity(settings.BERTH_STATE_DIR),
     metrics,
     clock: systemClock,

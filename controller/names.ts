@@ -37,6 +37,7 @@ export const LABELS = {
   generation: 'berth.generation',
   image: 'berth.image',
   bucket: 'berth.bucket',
+  prefix: 'berth.prefix',
   /** Of a network: its addresses, which the engine shows only once its manager has taken note. */
   subnet: 'berth.subnet',
 } as const;

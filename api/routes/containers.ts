@@ -15,7 +15,7 @@ import { decodeCursor } from '../services/cursor.js';
 import type { WorkspaceView } from '../services/view.js';
 import type { Declared, WaitRequest, Workspaces } from '../services/workspaces.js';
 import type { ApiSettings } from '../settings.js';
-import { parseBody, parseQuery, waitOf } from './validation.js';
+import { parseBody, parseQuery, waitOf, waitQuerySchema } from './validation.js';
 
 export interface ContainersOptions {
   workspaces: Workspaces;
@@ -30,7 +30,7 @@ export function containersRouter({ workspaces, settings, stopping }: ContainersO
   const startSchema = startSchemaOf(settings);
 
   router.post('/start', ...jsonBody(), async (request, response) => {
-    const wait = waitOf(request);
+    const wait = waitOf(request, parseQuery(waitQuerySchema, request.query).wait);
     const { bucketId, ...rest } = parseBody(startSchema, request.body);
     const createdBy = keyIdOf(response) ?? 'unknown';
     const declared = await workspaces.start({ ...rest, bucket: bucketId, createdBy });
@@ -58,8 +58,9 @@ export function containersRouter({ workspaces, settings, stopping }: ContainersO
       response.set('ETag', etag).json(view);
     })
     .delete(async (request, response) => {
-      const wait = waitOf(request);
-      const declared = await workspaces.delete(request.params.id);
+      const { wait: seconds, force } = parseQuery(deleteSchema, request.query);
+      const wait = waitOf(request, seconds);
+      const declared = await workspaces.delete(request.params.id, { discardUnsaved: force });
       await answer(response, declared, {
         wait,
         done: 'stopped',
@@ -118,6 +119,13 @@ function startSchemaOf(settings: ContainersOptions['settings']) {
     labels: labelMapSchema.default({}),
   });
 }
+
+const deleteSchema = waitQuerySchema.extend({
+  force: z
+    .enum(['true', 'false'], 'must be true or false')
+    .default('false')
+    .transform((text) => text === 'true'),
+});
 
 const ALIVE: Phase[] = ['starting', 'running', 'stopping'];
 

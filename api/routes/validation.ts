@@ -33,16 +33,17 @@ export const waitSchema = z
   )
   .transform(Number);
 
-const waitQuerySchema = z.strictObject({ wait: waitSchema.optional() });
+/** The query of calls that can wait. */
+export const waitQuerySchema = z.strictObject({ wait: waitSchema.optional() });
 
 /**
  * How long the client wants the call to wait: `?wait=N`, else `Prefer: wait=N` (RFC 7240).
  *
+ * @param wait - of the query
  * @returns null when it does not
- * @throws Problem `BERTH_QUERY_INVALID`, or `BERTH_REQUEST_INVALID` for the header
+ * @throws Problem `BERTH_REQUEST_INVALID` for the header
  */
-export function waitOf(request: Request): number | null {
-  const { wait } = parseQuery(waitQuerySchema, request.query);
+export function waitOf(request: Request, wait: number | undefined): number | null {
   if (wait !== undefined) return wait;
   const preferences = (request.get('Prefer') ?? '').split(/[,;]/).map((preference) => preference.trim());
   const preferred = preferences.find((preference) => /^wait(\s*=|$)/i.test(preference));

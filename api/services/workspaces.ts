@@ -105,9 +105,10 @@ export class Workspaces {
   /**
    * Declares that a workspace shall end. Doing it twice is fine.
    *
+   * @param discardUnsaved - its volumes go even if their files are not known to be in the bucket
    * @throws Problem `BERTH_WORKSPACE_UNKNOWN`, `BERTH_SPEC_INVALID`
    */
-  async delete(id: string): Promise<Declared> {
+  async delete(id: string, { discardUnsaved = false } = {}): Promise<Declared> {
     for (let tries = 0; tries < WRITE_TRIES; tries++) {
       const facts = await this.factsOf(id);
       const { desired } = facts;
@@ -119,9 +120,9 @@ export class Workspaces {
       }
       // Its declaration was removed by hand, which already means that it shall end.
       if (desired.kind === 'absent') return { id, uid: undefined, view: this.view(facts) };
-      const { uid, deletionRequestedAt } = desired.value.metadata;
-      if (deletionRequestedAt !== undefined) return { id, uid, view: this.view(facts) };
-      const value = withDeletion(desired.value, this.options.clock.now());
+      const { uid } = desired.value.metadata;
+      const value = withDeletion(desired.value, this.options.clock.now(), discardUnsaved);
+      if (value === desired.value) return { id, uid, view: this.view(facts) };
       const etag = await this.tryWrite(id, value, desired.etag);
       if (etag !== null)
         return { id, uid, view: this.view({ ...facts, desired: { ...desired, value, etag } }) };
@@ -229,8 +230,17 @@ function isReplaced({ desired }: Facts, uid: string | undefined): boolean {
   return desired.kind === 'valid' && uid !== undefined && desired.value.metadata.uid !== uid;
 }
 
-function withDeletion(desired: Desired, now: Date): Desired {
-  return { ...desired, metadata: { ...desired.metadata, deletionRequestedAt: now.toISOString() } };
+/** @returns the same declaration when it says so already; what was asked for once stays asked for */
+function withDeletion(desired: Desired, now: Date, discardUnsaved: boolean): Desired {
+  const { metadata } = desired;
+  const discard = discardUnsaved || metadata.discardUnsaved === true;
+  if (metadata.deletionRequestedAt !== undefined && discard === (metadata.discardUnsaved === true))
+    return desired;
+  const deletionRequestedAt = metadata.deletionRequestedAt ?? now.toISOString();
+  return {
+    ...desired,
+    metadata: { ...metadata, deletionRequestedAt, ...(discard ? { discardUnsaved: true } : {}) },
+  };
 }
 
 function nameTaken(name: string): Problem {

@@ -1,5 +1,6 @@
 import { generationOf } from '../../shared/model/desired.js';
 import { inForce, stopCause } from './declaration.js';
+import { isRescuing, planRescue } from './rescue.js';
 import { planStart } from './start.js';
 import { planStop } from './stop.js';
 import type { Plan, PlanInput } from './types.js';
@@ -12,13 +13,15 @@ export function plan(input: PlanInput): Plan {
   const cause = stopCause(input.declaration, input.observed);
   const desired = inForce(input.declaration, input.observed);
   if (cause !== null || desired === null) {
+    if (input.observed !== null && isRescuing(input)) return planRescue(input, input.observed);
     return planStop(input, cause ?? { reason: 'OperatorRequest', message: 'There is no declaration.' });
   }
   const { service } = input.world;
   // A container cannot be changed while it runs, and one that is being stopped is never turned back:
   // it ends in order, and the next look starts what is declared now.
   if (service !== null && (service.generation !== generationOf(desired) || service.replicas === 0)) {
-    return planStop(input, { reason: 'UserRequest', message: 'It is stopped to start as declared now.' });
+    const reason = { reason: 'UserRequest', message: 'It is stopped to start as declared now.' } as const;
+    return planStop(input, reason, { startsAgain: true });
   }
   return planStart(input, desired);
 }

@@ -1,5 +1,6 @@
 import { generationOf, type Desired } from '../../shared/model/desired.js';
 import type { Observed } from '../../shared/model/observed.js';
+import type { ServiceState } from '../ports/cluster.js';
 import type { PlanInput } from './types.js';
 
 /** The record before this look at the world: the last one, or the first one of a new declaration. */
@@ -27,6 +28,7 @@ export function firstRecord(input: PlanInput, desired: Desired | null): Observed
     networkId: null,
     volumes: [],
     runVolumes: [],
+    runTarget: null,
     node: null,
     provenRoute: null,
     containerStarted: false,
@@ -38,6 +40,8 @@ export function firstRecord(input: PlanInput, desired: Desired | null): Observed
     stoppedAt: null,
     shutdownReason: null,
     finalSync: null,
+    receiptVerified: false,
+    rescue: null,
     halt: null,
   };
 }
@@ -49,6 +53,7 @@ export function beginRun(base: Observed, input: PlanInput, desired: Desired): Ob
     ...base,
     runId: input.nextRunId,
     runVolumes,
+    runTarget: { bucket: desired.spec.bucket, prefix: desired.spec.prefix },
     provenRoute: null,
     containerStarted: false,
     // Volumes are removed once their files are proven to be in the bucket; these were not.
@@ -59,8 +64,16 @@ export function beginRun(base: Observed, input: PlanInput, desired: Desired): Ob
     stoppedAt: null,
     shutdownReason: null,
     finalSync: null,
+    receiptVerified: false,
+    rescue: null,
     halt: null,
   };
+}
+
+/** What the service itself says about its run is the truth, also where the record was lost. */
+export function withService(record: Observed, service: ServiceState): Observed {
+  const { runId, volumes, target } = service;
+  return { ...record, runId, runVolumes: volumes, runTarget: target };
 }
 
 /** True when the record speaks of a start that goes on: begun for this declaration, nothing ran yet. */

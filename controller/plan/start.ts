@@ -5,7 +5,7 @@ import { SERVICES } from '../../shared/model/urls.js';
 import type { TaskState } from '../ports/cluster.js';
 import { no, yes } from './conditions.js';
 import { specValid } from './declaration.js';
-import { baseRecord, beginRun, isStarting } from './record.js';
+import { baseRecord, beginRun, isStarting, withService } from './record.js';
 import { judgeTasks, type TasksVerdict } from './tasks.js';
 import type { Action, Plan, PlanInput, World } from './types.js';
 
@@ -28,8 +28,7 @@ export function planStart(input: PlanInput, desired: Desired): Plan {
   const generation = generationOf(desired);
   const { world, now } = input;
   let record = baseRecord(input, desired);
-  if (world.service !== null)
-    record = { ...record, runId: world.service.runId, runVolumes: world.service.volumes };
+  if (world.service !== null) record = withService(record, world.service);
   else if (!isStarting(record, generation)) record = beginRun(record, input, desired);
   record = {
     ...record,
@@ -80,13 +79,26 @@ function routeProof(input: PlanInput, record: Observed): { route: string | null;
   return { route, proven: answered || record.provenRoute === route };
 }
 
-function startActions({ world }: PlanInput, desired: Desired, observed: Observed): Action[] {
-  const { network, service, gateway } = world;
+function startActions(input: PlanInput, desired: Desired, observed: Observed): Action[] {
+  const { network, service, gateway } = input.world;
   if (network === null) return [{ type: 'createNetwork' }];
   const actions: Action[] = [];
   if (service === null && observed.runId !== null) {
     const { runId, observedGeneration: generation } = observed;
-    actions.push({ type: 'createService', runId, generation, desired, network });
+    const { bucket, prefix, image, resources } = desired.spec;
+    actions.push({
+      type: 'createService',
+      request: {
+        mode: 'workspace',
+        runId,
+        generation,
+        target: { bucket, prefix },
+        image,
+        resources,
+        network,
+        volumes: input.volumesOf(desired),
+      },
+    });
   }
   // Attaching takes about as long as Swarm's start, so both begin together.
   if (gateway !== null && !gateway.attached) {

@@ -1,44 +1,57 @@
 import { mergeConditions, type ConditionUpdate } from '../../shared/model/condition.js';
 import { generationOf } from '../../shared/model/desired.js';
-import type { Observed } from '../../shared/model/observed.js';
+import type { Observed, Rescue } from '../../shared/model/observed.js';
 import type { FinalSync } from '../../shared/model/report.js';
 import { no, yes } from './conditions.js';
 import { inForce, specValid } from './declaration.js';
-import { baseRecord, firstRecord } from './record.js';
+import { finalSyncOf } from './receipt.js';
+import { baseRecord, firstRecord, withService } from './record.js';
+import { endRescue, nextRescue } from './rescue.js';
 import { liveTasks } from './tasks.js';
 import type { Action, Plan, PlanInput, StopCause } from './types.js';
 
 /** How soon to look again while containers, networks and volumes wind down. */
 const LOOK_AGAIN_MS = 250;
 
+/** How soon to ask an S3 server again that did not answer. */
+const ASK_AGAIN_MS = 10_000;
+
 /**
  * What takes a workspace down without losing a file: the container ends by itself (the agent's final
- * sync), then the service goes, then the network, and the volumes only when the files are safe.
+ * sync), then the service goes, then the network, and the volumes only when the files are safe. Where
+ * they are not, rescues follow until they are.
+ *
+ * @param startsAgain - it is declared to run, so the next start takes care of what is on its volumes
  */
-export function planStop(input: PlanInput, cause: StopCause): Plan {
+export function planStop(input: PlanInput, cause: StopCause, { startsAgain = false } = {}): Plan {
   const { world, now } = input;
   const before = recordBefore(input);
-  const runId = world.service?.runId ?? before?.runId ?? null;
-  const finalSync = finalSyncOf(input, runId) ?? before?.finalSync ?? null;
-  const safe = before !== null && volumesAreSafe(input, before, runId, finalSync);
-  const actions = stopActions(input, before, safe);
+  if (before === null) {
+    const actions = stopActions(input, []);
+    const gone = world.service === null && world.network === null;
+    return { observed: null, actions, requeueAfterMs: gone ? null : LOOK_AGAIN_MS };
+  }
+  const finalSync = finalSyncOf(input.report, before.runId) ?? before.finalSync;
+  const receiptVerified = before.receiptVerified || world.receipt?.kind === 'verified';
+  const verdict = judgeVolumes(input, { ...before, finalSync, receiptVerified });
+  const actions = stopActions(input, verdict.removable);
   const gone = world.service === null && world.network === null && actions.length === 0;
-  const requeueAfterMs = gone ? null : LOOK_AGAIN_MS;
-  if (before === null) return { observed: null, actions, requeueAfterMs };
+  // What a rescue leaves behind is taken down while the workspace is stopped, as it was before.
+  const stopped = gone || (before.rescue !== null && !startsAgain);
+  const rescue = rescueOf(input, before, { rescuable: verdict.unsaved && !startsAgain, gone });
 
   const neverRan = before.runId === null && world.service === null;
   const stoppingAt = before.stoppingAt ?? now.toISOString();
   const overdue = !gone && now.getTime() - Date.parse(stoppingAt) > input.policy.stopDeadlineMs;
   const kept = gone && world.volumes.length > 0;
   const conditions: ConditionUpdate[] = [specValid(input.declaration)];
-  if (!neverRan && (gone || finalSync !== null)) conditions.push(finalSyncCondition(finalSync, safe, kept));
+  if (!neverRan && (gone || finalSync !== null))
+    conditions.push(finalSyncCondition(input, finalSync, { safe: verdict.safe, kept }));
   if (overdue) conditions.push(no('Progressing', 'DeadlineExceeded', overdueMessage(input)));
   const observed: Observed = {
     ...before,
-    phase: gone ? 'stopped' : 'stopping',
-    message: kept
-      ? `${cause.message} Files that may not be in the bucket are kept in ${world.volumes.join(', ')}.`
-      : cause.message,
+    phase: stopped ? 'stopped' : 'stopping',
+    message: kept ? `${cause.message} ${keptMessage(world.volumes, rescue)}` : cause.message,
     conditions: mergeConditions(before.conditions, conditions, now),
     serviceId: world.service?.id ?? null,
     networkId: world.network?.id ?? null,
@@ -47,11 +60,32 @@ export function planStop(input: PlanInput, cause: StopCause): Plan {
     provenRoute: null,
     containerStarted: before.containerStarted || world.tasks.some((task) => task.state === 'running'),
     stoppingAt,
-    stoppedAt: gone ? (before.stoppedAt ?? now.toISOString()) : null,
+    stoppedAt: stopped ? (before.stoppedAt ?? now.toISOString()) : null,
     shutdownReason: before.shutdownReason ?? cause.reason,
     finalSync,
+    receiptVerified,
+    rescue,
   };
-  return { observed, actions, requeueAfterMs };
+  return { observed, actions, requeueAfterMs: gone ? waitOf(input, rescue) : LOOK_AGAIN_MS };
+}
+
+/** When to look again although nothing is left but volumes, if at all. */
+function waitOf({ world, now }: PlanInput, rescue: Rescue | null): number | null {
+  if (world.receipt?.kind === 'unreachable') return ASK_AGAIN_MS;
+  return rescue === null ? null : Math.max(0, Date.parse(rescue.nextAt) - now.getTime());
+}
+
+function rescueOf(
+  { nextRunId, now, world }: PlanInput,
+  { rescue }: Observed,
+  { rescuable, gone }: { rescuable: boolean; gone: boolean },
+): Rescue | null {
+  // One that was under way has ended, or would not be stopped here.
+  if (rescue?.runId != null) return endRescue(rescue, now);
+  if (!gone) return rescue;
+  // An S3 server that does not answer cannot take files either: first it is asked again.
+  if (!rescuable || world.receipt?.kind === 'unreachable') return rescuable ? rescue : null;
+  return nextRescue(rescue, nextRunId, now);
 }
 
 /** The record of what is being stopped; null for an orphan, of which nothing is known. */
@@ -63,16 +97,14 @@ function recordBefore(input: PlanInput): Observed | null {
   const record = baseRecord(input, desired);
   // A record of another declaration (a new one while the old container still runs) starts its own story.
   const { service } = input.world;
-  const runId = service?.runId ?? record.runId;
-  const runVolumes = service?.volumes ?? record.runVolumes;
   const observedGeneration = generationOf(desired);
   // Whoever changed the declaration, even to have it stopped, wants another try when it starts again.
   const halt = record.halt?.generation === observedGeneration ? record.halt : null;
-  return { ...record, runId, runVolumes, observedGeneration, halt };
+  return { ...(service === null ? record : withService(record, service)), observedGeneration, halt };
 }
 
-function stopActions({ world }: PlanInput, before: Observed | null, safe: boolean): Action[] {
-  const { service, network, gateway, volumes } = world;
+function stopActions({ world }: PlanInput, removable: readonly string[]): Action[] {
+  const { service, network, gateway } = world;
   if (service !== null) {
     if (service.replicas > 0) return [{ type: 'scaleToZero', serviceId: service.id }];
     if (liveTasks(world.tasks).length > 0) return [];
@@ -84,43 +116,71 @@ function stopActions({ world }: PlanInput, before: Observed | null, safe: boolea
     const gatewayContainerId = gateway?.containerId ?? null;
     actions.push({ type: 'removeNetwork', networkId: network.id, gatewayContainerId });
   }
-  if (before !== null && safe) {
-    // Volumes of another bucket may hold what the end of this run says nothing about.
-    const saved = volumes.filter((name) => before.runVolumes.includes(name));
-    actions.push(...saved.map((name) => ({ type: 'removeVolume', name }) as const));
-  }
+  actions.push(...removable.map((name) => ({ type: 'removeVolume', name }) as const));
   return actions;
 }
 
-function finalSyncOf({ report }: PlanInput, runId: string | null): FinalSync | null {
-  return report !== null && report.runId === runId ? (report.finalSync ?? null) : null;
-}
-
 /**
- * May the volumes of this run go? Only when the agent confirmed that all is in the bucket, or when no
- * container of it ever ran and none of an earlier run left files. What an agent last said before it was
- * killed proves nothing: it may have gone on, unheard.
+ * Which volumes may go? Those of this run, once the bucket itself showed the receipt of its last sync, or
+ * when no container of it ever ran and none of an earlier run left files. What an agent last said before it
+ * was killed proves nothing: it may have gone on, unheard. Volumes of another bucket may hold what the end
+ * of this run says nothing about.
  */
-function volumesAreSafe(
-  { report }: PlanInput,
-  before: Observed,
-  runId: string | null,
-  finalSync: FinalSync | null,
-): boolean {
-  if (runId === null) return false;
-  if (finalSync !== null) return finalSync.ok;
-  return !before.unsavedBefore && !before.containerStarted && report?.runId !== runId;
+function judgeVolumes(
+  input: PlanInput,
+  record: Observed,
+): { safe: boolean; unsaved: boolean; removable: string[] } {
+  const { volumes } = input.world;
+  if (isDiscarded(input)) return { safe: true, unsaved: false, removable: volumes };
+  const own = volumes.filter((name) => record.runVolumes.includes(name));
+  const safe = isSafe(input, record);
+  return { safe, unsaved: !safe && own.length > 0, removable: safe ? own : [] };
 }
 
-function finalSyncCondition(finalSync: FinalSync | null, safe: boolean, kept: boolean): ConditionUpdate {
+function isSafe({ report }: PlanInput, record: Observed): boolean {
+  const { runId, finalSync } = record;
+  if (runId === null) return false;
+  if (finalSync === null) return !record.unsavedBefore && !record.containerStarted && report?.runId !== runId;
+  // Without a receipt there was nothing to save.
+  if (finalSync.receipt === undefined) return finalSync.ok && finalSync.files === 0;
+  return finalSync.ok && record.receiptVerified;
+}
+
+/** Somebody said that the files are not wanted any more. */
+function isDiscarded({ declaration, observed }: PlanInput): boolean {
+  const metadata = inForce(declaration, observed)?.metadata;
+  return metadata?.deletionRequestedAt !== undefined && metadata.discardUnsaved === true;
+}
+
+function finalSyncCondition(
+  input: PlanInput,
+  finalSync: FinalSync | null,
+  { safe, kept }: { safe: boolean; kept: boolean },
+): ConditionUpdate {
+  if (isDiscarded(input))
+    return no('FinalSyncVerified', 'Discarded', 'Its volumes go as they are, as was asked.');
   if (safe && kept)
     return no('FinalSyncVerified', 'EarlierRun', 'Volumes of an earlier run on another bucket are kept.');
-  if (finalSync?.ok)
-    return yes('FinalSyncVerified', 'Saved', 'The agent confirmed that every file is in the bucket.');
+  if (safe && finalSync?.receipt !== undefined)
+    return yes('FinalSyncVerified', 'Saved', 'Its receipt was read back: every file is in the bucket.');
   if (safe) return yes('FinalSyncVerified', 'NothingToSave', 'Nobody had written a file.');
-  const why = finalSync?.message ?? 'the container ended without a confirmation';
+  const { receipt } = input.world;
   const where = kept ? ' Its volumes are kept.' : '';
+  if (receipt !== null && receipt.kind !== 'verified')
+    return no(
+      'FinalSyncVerified',
+      'ReceiptNotVerified',
+      `Its receipt is not confirmed: ${receipt.message}.${where}`,
+    );
+  const why = finalSync?.message ?? (finalSync?.ok ? 'its receipt is still to be read' : NO_WORD);
   return no('FinalSyncVerified', 'NotConfirmed', `The final sync is not confirmed: ${why}.${where}`);
+}
+
+const NO_WORD = 'the container ended without a confirmation';
+
+function keptMessage(volumes: readonly string[], rescue: Rescue | null): string {
+  const next = rescue === null ? '' : ` They are saved again at ${rescue.nextAt}.`;
+  return `Files that may not be in the bucket are kept in ${volumes.join(', ')}.${next}`;
 }
 
 function overdueMessage({ world, policy }: PlanInput): string {

@@ -2,7 +2,14 @@ import type { Desired } from '../../shared/model/desired.js';
 import type { Observed, ShutdownReason } from '../../shared/model/observed.js';
 import type { StoredReport } from '../../shared/model/report.js';
 import type { WorkspaceUrls } from '../../shared/model/urls.js';
-import type { GatewayState, NetworkState, ServiceState, TaskState } from '../ports/cluster.js';
+import type {
+  GatewayState,
+  NetworkState,
+  ServiceRequest,
+  ServiceState,
+  TaskState,
+} from '../ports/cluster.js';
+import type { ReceiptFinding } from '../ports/receipts.js';
 import type { RouteFindings } from '../ports/prober.js';
 
 /** What the reader of the desired file found. */
@@ -21,6 +28,8 @@ export interface World {
   gateway: (Pick<GatewayState, 'containerId'> & { attached: boolean }) | null;
   /** Answers of the URLs, when they were worth asking. */
   routes: RouteFindings | null;
+  /** What the bucket says of the run's receipt, when it was worth asking. */
+  receipt: ReceiptFinding | null;
 }
 
 export interface Policy {
@@ -47,7 +56,7 @@ export interface PlanInput {
 /** One step; each is idempotent, and the steps of one plan do not depend on each other. */
 export type Action =
   | { type: 'createNetwork' }
-  | { type: 'createService'; runId: string; generation: string; desired: Desired; network: NetworkState }
+  | { type: 'createService'; request: Omit<ServiceRequest, 'workspaceId'> }
   | { type: 'attachGateway'; network: NetworkState; containerId: string }
   | { type: 'scaleToZero'; serviceId: string }
   | { type: 'removeService'; serviceId: string }

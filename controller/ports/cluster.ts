@@ -14,6 +14,12 @@ export interface TaskState {
   createdAt: string;
 }
 
+/** A place in S3. */
+export interface Target {
+  bucket: string;
+  prefix: string;
+}
+
 export interface ServiceState {
   id: string;
   name: string;
@@ -25,6 +31,8 @@ export interface ServiceState {
   replicas: number;
   /** Names of the volumes that its container mounts. */
   volumes: string[];
+  /** Where their files belong. */
+  target: Target;
 }
 
 export interface NetworkState {
@@ -63,8 +71,9 @@ export interface ServiceRequest {
   workspaceId: string;
   runId: string;
   generation: string;
-  bucket: string;
-  prefix: string;
+  /** `rescue` runs the agent alone, to its own end. */
+  mode: 'workspace' | 'rescue';
+  target: Target;
   image: string;
   resources: Resources;
   network: NetworkState;

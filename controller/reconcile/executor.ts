@@ -3,12 +3,10 @@ import type { Action } from '../plan/types.js';
 import type { Cluster } from '../ports/cluster.js';
 import { NotYetError } from '../ports/errors.js';
 import type { Gateway } from '../ports/gateway.js';
-import type { VolumeNames } from '../names.js';
 
 export interface ExecutorDeps {
   cluster: Cluster;
   gateway: Gateway;
-  volumesOf: VolumeNames;
   logger: Logger;
 }
 
@@ -36,21 +34,9 @@ async function run(id: string, action: Action, deps: ExecutorDeps): Promise<void
     case 'createNetwork':
       await cluster.createNetwork({ workspaceId: id });
       break;
-    case 'createService': {
-      const { desired, runId, generation, network } = action;
-      await cluster.createService({
-        workspaceId: id,
-        runId,
-        generation,
-        bucket: desired.spec.bucket,
-        prefix: desired.spec.prefix,
-        image: desired.spec.image,
-        resources: desired.spec.resources,
-        network,
-        volumes: deps.volumesOf(desired),
-      });
+    case 'createService':
+      await cluster.createService({ workspaceId: id, ...action.request });
       break;
-    }
     case 'attachGateway':
       await gateway.attach(action.network, action.containerId);
       break;

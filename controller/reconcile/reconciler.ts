@@ -8,15 +8,20 @@ import { urlsOf } from '../../shared/model/urls.js';
 import type { Records } from '../../shared/store/records.js';
 import { inForce, readDeclaration } from '../plan/declaration.js';
 import { plan } from '../plan/plan.js';
+import { receiptToVerify } from '../plan/receipt.js';
 import { routeToProve } from '../plan/start.js';
 import type { Policy } from '../plan/types.js';
 import type { ClusterView } from '../ports/cluster.js';
+import type { VolumeNames } from '../names.js';
 import type { Prober } from '../ports/prober.js';
+import type { Receipts } from '../ports/receipts.js';
 import type { Result } from '../runtime/work-queue.js';
 import { execute, type ExecutorDeps } from './executor.js';
 import { worldOf } from './world.js';
 
 export interface ReconcilerDeps extends ExecutorDeps {
+  volumesOf: VolumeNames;
+  receipts: Receipts;
   records: Records;
   /** A view of the cluster that was begun after the call. */
   fresh: () => Promise<ClusterView>;
@@ -54,12 +59,16 @@ export function createReconciler(deps: ReconcilerDeps): (id: string) => Promise<
     const route = routeToProve(world);
     if (route !== null && observed?.provenRoute !== route) world.routes = await deps.prober.probe(id);
 
+    const report = reportRead.kind === 'valid' ? reportRead.value : null;
+    const question = receiptToVerify(world, observed, report);
+    if (question !== null) world.receipt = await deps.receipts.verify(question);
+
     const decision = plan({
       id,
       declaration: readDeclaration(id, desiredRead, policy),
       observed,
       world,
-      report: reportRead.kind === 'valid' ? reportRead.value : null,
+      report,
       urls: urlsOf(id, deps.domain, deps.httpsPort),
       volumesOf: deps.volumesOf,
       nextRunId: newUid(),
@@ -72,8 +81,11 @@ export function createReconciler(deps: ReconcilerDeps): (id: string) => Promise<
     try {
       completed = await execute(id, decision.actions, deps);
     } catch (error) {
-      if (!(error instanceof TerminalError) || decision.observed === null) throw error;
-      await halt(deps, id, decision.observed, error);
+      const { observed: record } = decision;
+      // A rescue is not given up: somebody may bring the image back.
+      if (!(error instanceof TerminalError) || record === null) throw error;
+      if (record.rescue?.runId != null) throw new Error(error.message, { cause: error });
+      await halt(deps, id, record, error);
       return { kind: 'requeueAfter', ms: 0 };
     }
     if (decision.actions.length > 0 && completed) {

@@ -28,5 +28,6 @@ export function worldOf(id: string, view: ClusterView, observed: Observed | null
       attached: network !== null && view.gateway.networkIds.includes(network.id),
     },
     routes: null,
+    receipt: null,
   };
 }

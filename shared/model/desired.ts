@@ -82,6 +82,8 @@ export const desiredSchema = z.strictObject({
     createdAt: z.iso.datetime().optional(),
     createdBy: z.string().optional(),
     deletionRequestedAt: z.iso.datetime().optional(),
+    /** With a requested deletion: volumes go even if their files are not known to be in the bucket. */
+    discardUnsaved: z.boolean().optional(),
   }),
   spec: specSchema,
 });

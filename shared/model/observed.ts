@@ -28,6 +28,16 @@ const haltSchema = z.object({
 });
 export type Halt = z.infer<typeof haltSchema>;
 
+const rescueSchema = z.object({
+  /** How many were begun. */
+  attempts: z.number().int(),
+  /** When the next one is due. */
+  nextAt: isoTime,
+  /** The run of the one that is under way. */
+  runId: z.string().nullable(),
+});
+export type Rescue = z.infer<typeof rescueSchema>;
+
 /** The record `observed/<id>.json`; the controller is its only writer. */
 export const observedSchema = z.object({
   id: z.string(),
@@ -49,6 +59,8 @@ export const observedSchema = z.object({
   volumes: z.array(z.string()),
   /** Volumes that this run mounts: its final sync speaks for these and no others. */
   runVolumes: z.array(z.string()),
+  /** Where this run's files belong; null before the first run. */
+  runTarget: z.object({ bucket: z.string(), prefix: z.string() }).nullable(),
   node: z.string().nullable(),
   /** The task and gateway container for which the routes were proven. */
   provenRoute: z.string().nullable(),
@@ -64,6 +76,10 @@ export const observedSchema = z.object({
   stoppedAt: isoTime.nullable(),
   shutdownReason: z.enum(SHUTDOWN_REASONS).nullable(),
   finalSync: finalSyncSchema.nullable(),
+  /** The receipt of this run was read back from the bucket. */
+  receiptVerified: z.boolean(),
+  /** Tries to bring to the bucket what this run left on its volumes; null when there is no need. */
+  rescue: rescueSchema.nullable(),
   halt: haltSchema.nullable(),
 });
 

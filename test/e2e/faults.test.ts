@@ -162,6 +162,25 @@ describe('Bad input and faults, on the real thing', function () {
     bucket.close();
   });
 
+  it('rescues what a container that was killed during its stop had not saved', async () => {
+    const bucket = new Bucket(berth, `rescue-${unique}`);
+    const { containerId: id } = await berth.start({ bucketId: bucket.name });
+    ids.add(id);
+    await eventually('the bucket', () => bucket.exists());
+    await berth.shell(id, 'echo unsaved > /workspace/work.txt');
+    const container = await berth.containerOf(id);
+    const removal = berth.api('DELETE', `/api/containers/${id}?wait=120`);
+    await eventually('stopping', async () => (await berth.view(id)).status === 'stopping');
+    await run('docker', ['kill', container]);
+    const { json } = await removal;
+    expect(json.status).to.equal('stopped');
+    await eventually('rescued', async () => (await bucket.get('work.txt')) === 'unsaved\n');
+    await eventually('the volumes gone', async () => (await berth.leftOvers(id)).length === 0);
+    const told = await condition(id, 'FinalSyncVerified');
+    expect(told).to.include({ status: 'True', reason: 'Saved' });
+    bucket.close();
+  });
+
   it('attaches the gateway again when it was replaced: the URLs work again', async () => {
     const { containerId: id, urls } = await berth.start({ bucketId: `gate-${unique}` });
     ids.add(id);

@@ -32,7 +32,7 @@ export interface FakeClusterOptions {
   /** From SIGTERM to the end of the container: the agent's final sync. */
   stopMs?: number;
   /** Called when a container runs, with its volumes: from now on somebody may write files. */
-  onStart?: (volumes: string[]) => void;
+  onStart?: (request: ServiceRequest, volumes: string[]) => void;
   /** Called when a container gets SIGTERM; a test's agent reports from here. */
   onStop?: (runId: string, volumes: string[]) => void;
 }
@@ -98,7 +98,18 @@ export class FakeCluster implements Cluster, Gateway {
     const id = this.newId('service');
     const { workspaceId, runId, generation } = request;
     const volumes = Object.values(request.volumes);
-    this.services.set(id, { id, name, workspaceId, runId, generation, replicas: 1, volumes, request });
+    const { target } = request;
+    this.services.set(id, {
+      id,
+      name,
+      workspaceId,
+      runId,
+      generation,
+      replicas: 1,
+      volumes,
+      target,
+      request,
+    });
     this.log.push(`createService ${workspaceId}`);
     this.startTask(id, request);
   }
@@ -115,6 +126,7 @@ export class FakeCluster implements Cluster, Gateway {
       generation: '',
       replicas: 1,
       volumes: [],
+      target: { bucket: '', prefix: '' },
       request: null,
     });
   }
@@ -193,8 +205,21 @@ export class FakeCluster implements Cluster, Gateway {
       return;
     }
     task.desiredState = 'shutdown';
+    // A rescue is not started again by the engine.
+    if (service.request.mode === 'rescue') return;
     const failed = this.tasksOf(service.id).filter((item) => item.state === 'failed').length;
     if (failed <= RESTART_ATTEMPTS) this.startTask(service.id, service.request);
+  }
+
+  /** The container's process ends in order, by itself. */
+  complete(workspaceId: string): void {
+    const task = [...this.tasks.values()].find(
+      (item) => item.workspaceId === workspaceId && item.state === 'running',
+    );
+    if (task === undefined) return;
+    task.state = 'complete';
+    task.desiredState = 'shutdown';
+    task.volumes = [];
   }
 
   private startTask(serviceId: string, request: ServiceRequest): void {
@@ -219,7 +244,7 @@ export class FakeCluster implements Cluster, Gateway {
       task.state = 'running';
       task.containerId = `container-of-${task.id}`;
       for (const name of volumes) this.volumes.set(name, request.workspaceId);
-      this.options.onStart?.(volumes);
+      this.options.onStart?.(request, volumes);
     });
   }
 

@@ -7,8 +7,11 @@ import { expect } from 'chai';
 import { expectSuccess, run, type Answer } from './support.js';
 
 const GUARD = fileURLToPath(new URL('../../manifests/guard/guard.sh', import.meta.url));
-const PRIVATE = ['10.0.0.0/8', '100.64.0.0/10', '169.254.0.0/16', '172.16.0.0/12', '192.168.0.0/16'];
-const PRIVATE6 = ['fc00::/7', 'fe80::/10'];
+const PRIVATE = [
+  ['0.0.0.0/8', '10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16', '172.16.0.0/12'],
+  ['192.0.0.0/24', '192.168.0.0/16', '198.18.0.0/15', '240.0.0.0/4'],
+].flat();
+const PRIVATE6 = ['::1/128', 'fc00::/7', 'fe80::/10'];
 
 /** In a network namespace of the test's own: the rules of this machine are not touched. */
 describe('The guard', function () {
@@ -72,6 +75,19 @@ describe('The guard', function () {
     expectSuccess(await guard('apply'));
     expect(await all()).to.equal(before);
   });
+
+  for (const family of ['iptables', 'ip6tables']) {
+    for (const chain of ['BERTH-FORWARD', 'BERTH-EGRESS', 'BERTH-PRIVATE', 'BERTH-INPUT']) {
+      it(`notices and mends ${chain} of ${family} when it was emptied`, async () => {
+        const before = await rules(family, chain);
+        await inside(family, '-F', chain);
+        expect((await guard('check')).status).not.to.equal(0);
+        expectSuccess(await guard('apply'));
+        expectSuccess(await guard('check'));
+        expect(await rules(family, chain)).to.equal(before);
+      });
+    }
+  }
 
   it('stays first where others put rules before it', async () => {
     await inside('iptables', '-I', 'DOCKER-USER', '-j', 'ACCEPT');

@@ -36,6 +36,7 @@ export const EMPTY_WORLD: World = {
   volumes: [],
   gateway: { containerId: 'gateway', attached: false },
   routes: null,
+  receipt: null,
 };
 
 export function task(change: Partial<TaskState> = {}): TaskState {
@@ -63,12 +64,14 @@ export function fullWorld(desired: Desired, change: Partial<World> = {}): World 
       generation: generationOf(desired),
       replicas: 1,
       volumes: Object.values(names.volumes(desired)),
+      target: { bucket: desired.spec.bucket, prefix: desired.spec.prefix },
     },
     tasks: [task()],
     network: { id: 'network-1', name: 'berth-ws-demo', workspaceId: ID, subnet: '10.201.1.0/28' },
     volumes: Object.values(names.volumes(desired)),
     gateway: { containerId: 'gateway', attached: true },
     routes: { vnc: null, code: null, web: null },
+    receipt: { kind: 'verified' },
     ...change,
   };
 }
@@ -114,7 +117,14 @@ export function reportOf(state: StoredReport['state'], change: Partial<StoredRep
   };
 }
 
-export const saved = { ok: true, at: NOW.toISOString(), files: 1, bytes: 1, failed: 0 };
+export const saved = {
+  ok: true,
+  at: NOW.toISOString(),
+  files: 1,
+  bytes: 1,
+  failed: 0,
+  receipt: 'f'.repeat(64),
+};
 
 export const conditionOf = (observed: Observed | null, type: string) =>
   observed?.conditions.find((condition) => condition.type === type);

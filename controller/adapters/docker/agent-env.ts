@@ -29,8 +29,9 @@ export function agentEnv(
   return {
     BERTH_WORKSPACE_ID: request.workspaceId,
     BERTH_RUN_ID: request.runId,
-    BERTH_BUCKET: request.bucket,
-    BERTH_PREFIX: request.prefix,
+    BERTH_MODE: request.mode,
+    BERTH_BUCKET: request.target.bucket,
+    BERTH_PREFIX: request.target.prefix,
     BERTH_S3_CREATE_BUCKET: String(s3.createBuckets),
     BERTH_SYNC_INTERVAL: String(settings.syncIntervalSeconds),
     BERTH_STOP_GRACE: String(settings.stopGraceSeconds),

@@ -40,8 +40,10 @@ export function serviceSpec(input: ServiceSpecInput): CreateServiceOptions {
       [LABELS.run]: request.runId,
       [LABELS.generation]: request.generation,
       [LABELS.image]: request.image,
-      [LABELS.bucket]: request.bucket,
-      ...routeLabels(request.workspaceId, domain, request.network.name),
+      [LABELS.bucket]: request.target.bucket,
+      [LABELS.prefix]: request.target.prefix,
+      // A rescue serves nothing.
+      ...(request.mode === 'workspace' ? routeLabels(request.workspaceId, domain, request.network.name) : {}),
     },
     TaskTemplate: {
       ContainerSpec: {
@@ -73,7 +75,11 @@ export function serviceSpec(input: ServiceSpecInput): CreateServiceOptions {
         },
         Reservations: { MemoryBytes: Math.min(RESERVED_MEMORY, request.resources.memoryBytes) },
       },
-      RestartPolicy: { Condition: 'on-failure', Delay: 1 * NANO, MaxAttempts: RESTART_ATTEMPTS },
+      // A rescue that failed is tried again by the controller, with back-off.
+      RestartPolicy:
+        request.mode === 'workspace'
+          ? { Condition: 'on-failure', Delay: 1 * NANO, MaxAttempts: RESTART_ATTEMPTS }
+          : { Condition: 'none' },
       Networks: [{ Target: request.network.id }],
       LogDriver: { Name: 'json-file', Options: { 'max-size': '10m', 'max-file': '3' } },
     },

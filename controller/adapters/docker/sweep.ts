@@ -88,6 +88,7 @@ function serviceState(service: RawService): ServiceState {
     volumes: (service.Spec.TaskTemplate.ContainerSpec?.Mounts ?? []).flatMap(({ Type, Source }) =>
       Type === 'volume' && Source !== undefined ? [Source] : [],
     ),
+    target: { bucket: labels[LABELS.bucket] ?? '', prefix: labels[LABELS.prefix] ?? '' },
   };
 }
 

@@ -134,7 +134,7 @@ describe('bad input to the API', () => {
       ['POST', '/api/containers/start?wait=1&wait=2', 'wait'],
       ['POST', '/api/containers/start?wiat=1', 'wiat'],
       ['DELETE', '/api/containers/one?wait=0', 'wait'],
-      ['DELETE', '/api/containers/one?force=true', 'force'],
+      ['DELETE', '/api/containers/one?force=yes', 'force'],
       ['GET', '/api/containers?status=dead', 'status'],
       ['GET', '/api/containers?status=', 'status'],
       ['GET', '/api/containers?status=running,', 'status'],

@@ -306,6 +306,22 @@ describe('workspaces over the API (R1)', () => {
       expect([status, body.status, body.shutdownReason]).to.deep.equal([200, 'stopped', 'UserRequest']);
     });
 
+    it('remembers that unsaved files may go, once somebody said so', async () => {
+      await api.records.desired.write('one', desired());
+      await api.records.observed.write('one', observed(desired()));
+      await api.call('DELETE', '/api/containers/one');
+      expect((await declared('one')).metadata.discardUnsaved).to.equal(undefined);
+      await api.call('DELETE', '/api/containers/one?force=true');
+      expect((await declared('one')).metadata.discardUnsaved).to.equal(true);
+      await api.call('DELETE', '/api/containers/one');
+      expect((await declared('one')).metadata.discardUnsaved).to.equal(true);
+      const { status, body } = await api.call('DELETE', '/api/containers/one?force=yes');
+      expect([status, body.errors]).to.deep.equal([
+        400,
+        [{ field: 'force', message: 'must be true or false' }],
+      ]);
+    });
+
     it('leaves one whose file was removed by hand as it is', async () => {
       await api.records.observed.write('one', observed(desired(), { phase: 'stopping' }));
       const { status, body } = await api.call('DELETE', '/api/containers/one');

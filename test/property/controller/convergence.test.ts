@@ -82,7 +82,10 @@ class Story {
       clock: this.clock,
       names: namesOf('berth'),
       images: ['berth/workspace'],
-      onStart: (volumes) => volumes.forEach((name) => this.unsaved.add(name)),
+      onStart: (request, volumes) => {
+        if (request.mode === 'rescue') this.rescue(request.runId, volumes);
+        else volumes.forEach((name) => this.unsaved.add(name));
+      },
       onStop: (runId, volumes) => this.agentEnds(runId, volumes),
     });
   }
@@ -140,11 +143,12 @@ class Story {
   async quieten(): Promise<void> {
     this.kill = null;
     this.cluster.down = false;
+    this.bucketFails = false;
     let quiet = 0;
-    for (let look = 0; look < 200 && quiet < 3; look++) {
+    for (let look = 0; look < 400 && quiet < 3; look++) {
       const before = this.cluster.log.length;
       const more = await this.reconcile();
-      await this.clock.advance(600);
+      await this.clock.advance(2000);
       await Promise.all(this.reports);
       quiet = more || this.cluster.log.length !== before ? 0 : quiet + 1;
     }
@@ -174,6 +178,9 @@ class Story {
       const unsaved = record?.conditions.some(
         (item) => item.type === 'FinalSyncVerified' && item.status === 'False',
       );
+      const left = record?.runVolumes.filter((name) => this.cluster.volumes.has(name)) ?? [];
+      if (record?.runId != null)
+        expect(left, 'what the last run left was saved in the end').to.deep.equal([]);
       if (this.cluster.volumes.size > 0 && record !== null)
         expect(unsaved, 'kept volumes are told').to.equal(true);
     }
@@ -190,6 +197,12 @@ class Story {
     this.reports.push(this.records.reports.write(ID, reportOf('finished', { runId, finalSync })));
   }
 
+  /** The agent of a rescue does its work, and ends. */
+  private rescue(runId: string, volumes: string[]): void {
+    this.agentEnds(runId, volumes);
+    this.clock.after(200, () => this.cluster.complete(ID));
+  }
+
   /** One look of the controller. @returns true when it wants another one soon */
   private async reconcile(): Promise<boolean> {
     const reconciler = createReconciler({
@@ -198,6 +211,10 @@ class Story {
       gateway: this.mortal(),
       fresh: () => this.cluster.observe(),
       prober: { probe: async () => ({ vnc: null, code: null, web: null }) },
+      receipts: {
+        verify: async () =>
+          this.bucketFails ? { kind: 'unreachable', message: 'no answer' } : { kind: 'verified' },
+      },
       clock: this.clock,
       logger: silentLogger(),
       volumesOf: namesOf('berth').volumes,

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { Request } from 'express';
 import { z } from 'zod';
-import { parseBody, parseQuery, waitOf } from '../../../api/routes/validation.js';
+import { parseBody, parseQuery, waitOf, waitQuerySchema } from '../../../api/routes/validation.js';
 import { Problem } from '../../../api/problem.js';
 import { labelMapSchema } from '../../../shared/model/desired.js';
 
@@ -88,7 +88,7 @@ describe('errors of a query', () => {
 
 describe('how long a call waits', () => {
   const asked = (query: object, prefer?: string) =>
-    waitOf({ query, get: () => prefer } as unknown as Request);
+    waitOf({ get: () => prefer } as unknown as Request, parseQuery(waitQuerySchema, query).wait);
 
   it('is not at all unless asked for', () => {
     expect(asked({})).to.equal(null);

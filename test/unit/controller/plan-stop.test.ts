@@ -53,7 +53,7 @@ describe('plan: stopping', () => {
   });
 
   it('is stopped when nothing is left, and says since when', () => {
-    const { observed, actions, requeueAfterMs } = stop(EMPTY_WORLD);
+    const { observed, actions, requeueAfterMs } = stop({ ...EMPTY_WORLD, receipt: { kind: 'verified' } });
     expect(actions).to.deep.equal([]);
     expect(requeueAfterMs).to.equal(null);
     expect(observed).to.include({ phase: 'stopped', stoppedAt: NOW.toISOString() });

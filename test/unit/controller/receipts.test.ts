@@ -1,0 +1,56 @@
+import fs from 'node:fs';
+import { expect } from 'chai';
+import { verifyIn } from '../../../controller/adapters/s3-receipts.js';
+import { receiptKey } from '../../../shared/model/bucket-layout.js';
+import { S3Error } from '../../../shared/s3/s3-error.js';
+import { FakeS3 } from '../../fakes/s3.js';
+import { Replica } from '../../support/agent/replica.js';
+
+describe('reading a receipt back', () => {
+  let s3: FakeS3;
+  let replica: Replica;
+  let manifest: string;
+
+  beforeEach(async () => {
+    s3 = new FakeS3();
+    replica = new Replica(s3, { prefix: 'p', run: { workspaceId: 'w', runId: 'r', prefix: 'p' } });
+    await replica.start();
+    fs.writeFileSync(replica.at('a'), 'one');
+    fs.writeFileSync(replica.at('b'), 'two');
+    const { finalSync } = await replica.engine.final(Date.now() + 60_000, true);
+    manifest = finalSync.receipt ?? '';
+  });
+  afterEach(() => replica.dispose());
+
+  const verify = (change = {}) =>
+    verifyIn(s3, {
+      ...{ workspaceId: 'w', runId: 'r', target: { bucket: 'x', prefix: 'p' }, manifest },
+      ...change,
+    });
+
+  it('confirms what the agent really wrote', async () => {
+    expect(await verify()).to.deep.equal({ kind: 'verified' });
+  });
+
+  it('also when others have written to the bucket since', async () => {
+    await s3.put('p/c', Buffer.from('theirs'), {}, { kind: 'absent' });
+    expect(await verify()).to.deep.equal({ kind: 'verified' });
+  });
+
+  it('finds that it is missing, of another run, or not as reported', async () => {
+    expect((await verify({ runId: 'other' })).kind).to.equal('wrong');
+    expect((await verify({ manifest: 'f'.repeat(64) })).kind).to.equal('wrong');
+    s3.objects.delete(receiptKey('p', 'w', 'r'));
+    expect((await verify()).kind).to.equal('wrong');
+  });
+
+  it('finds that objects are gone', async () => {
+    s3.objects.delete('p/a');
+    expect(await verify()).to.deep.include({ kind: 'wrong' });
+  });
+
+  it('concludes nothing from a server that does not answer', async () => {
+    s3.fault = () => new S3Error('network', 'ECONNREFUSED', 'nobody there');
+    expect((await verify()).kind).to.equal('unreachable');
+  });
+});
