@@ -23,13 +23,16 @@ folders() {
 
 random() { openssl rand -hex "$1"; }
 
+# Keys that were made for the bundled server are of no use elsewhere.
+of_bundled_server() { [[ -s "$SECRETS/s3.json" ]] && grep -q '^AWS_ACCESS_KEY_ID=BERTH' "$SECRETS/s3.env"; }
+
 # Keys of an S3 service of the operator's own come from .env, into the file the controller reads.
 external_credentials() {
   local id=${AWS_ACCESS_KEY_ID:-} secret=${AWS_SECRET_ACCESS_KEY:-} text
   if [[ -n "$id" && -n "$secret" ]]; then
     text=$(printf 'AWS_ACCESS_KEY_ID=%s\nAWS_SECRET_ACCESS_KEY=%s' "$id" "$secret")
     [[ "$(cat "$SECRETS/s3.env" 2>/dev/null)" == "$text" ]] || write_secret "$SECRETS/s3.env" <<<"$text"
-  elif [[ ! -s "$SECRETS/s3.env" ]]; then
+  elif [[ ! -s "$SECRETS/s3.env" ]] || of_bundled_server; then
     fail "there are no keys for $BERTH_S3_ENDPOINT" \
       "put AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY into .env (or into $SECRETS/s3.env), then run make up again"
   fi

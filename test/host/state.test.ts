@@ -72,6 +72,12 @@ describe('make up and the state folder', function () {
       }
     });
 
+    it("does not take the bundled server's keys for those of another", async () => {
+      await make();
+      const answer = await stage().script('state.sh', external);
+      expectFailure(answer, 'there are no keys for https://s3.example.com', /make up again/);
+    });
+
     it('copies these keys, from the environment or .env, and keeps them', async () => {
       await make({ ...external, ...keys });
       const wanted = 'AWS_ACCESS_KEY_ID=id\nAWS_SECRET_ACCESS_KEY=a b$c\n';
