@@ -5,7 +5,7 @@ HOST := manifests/host
 # Node of the host, or a pinned one in .cache/node; found only by the commands that need it.
 WITH_NODE = NODE_BIN="$$($(HOST)/node.sh)" && export PATH="$$NODE_BIN:$$PATH" &&
 
-.PHONY: help up down purge key images status logs guard check test bench build
+.PHONY: help up down purge key images status logs guard check test nightly bench build
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,5 +48,8 @@ check: node_modules/.package-lock.json ## types, lint, unit and property tests; 
 test: node_modules/.package-lock.json ## check, then integration, contract and end-to-end tests on real Docker (as root)
 	@$(WITH_NODE) test/run.sh
 
-bench: node_modules/.package-lock.json ## measure how fast a workspace starts, beside bare Docker calls
+nightly: node_modules/.package-lock.json ## make test with far more rounds (an hour or two)
+	@$(WITH_NODE) BERTH_PROPERTY_RUNS=10000 BERTH_TEST_KILL_CYCLES=300 test/run.sh
+
+bench: node_modules/.package-lock.json ## measure starts beside bare Docker calls, and syncs beside rclone and aws
 	@$(WITH_NODE) test/bench/run.sh

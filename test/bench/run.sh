@@ -8,3 +8,4 @@ trap 'exit 130' INT TERM
 
 own_berth_up >&2
 node --import tsx test/bench/start.ts
+node --import tsx test/bench/sync.ts

