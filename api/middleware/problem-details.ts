@@ -53,13 +53,12 @@ export function problemOf(error: unknown): Problem {
       { cause: error },
     );
   }
-  const { status, type } = (error ?? {}) as { status?: unknown; type?: unknown };
-  if (typeof type === 'string' && typeof status === 'number' && status < 500)
-    return bodyProblem(error, status);
+  const { status } = (error ?? {}) as { status?: unknown };
   // A path that cannot be decoded names nothing that exists.
-  if (error instanceof URIError || status === 400) {
+  if (error instanceof URIError) {
     return new Problem('BERTH_NOT_FOUND', 'The path is not a valid one.', { cause: error });
   }
+  if (typeof status === 'number' && status >= 400 && status < 500) return bodyProblem(error, status);
   const code = codeOf(error);
   if (code !== undefined && STORE_FAILURES.has(code)) {
     return new Problem(
@@ -73,7 +72,7 @@ export function problemOf(error: unknown): Problem {
   });
 }
 
-/** What express.json() throws: http-errors with a `type`. */
+/** What express.json() and the decompression before it throw: errors with a status. */
 function bodyProblem(error: unknown, status: number): Problem {
   if (status === 413)
     return new Problem('BERTH_BODY_TOO_LARGE', 'The body is larger than 64 kB.', { cause: error });

@@ -12,7 +12,7 @@ import type { Records } from '../../shared/store/records.js';
 export type Declaration =
   | { kind: 'absent' }
   | { kind: 'valid'; value: Desired; etag: string; since: string }
-  | { kind: 'invalid'; problem: InvalidRecordError; since: string };
+  | { kind: 'invalid'; reason?: 'ImageNotAllowed'; problem: InvalidRecordError; since: string };
 
 /** All that is on record about one workspace. */
 export interface Facts {

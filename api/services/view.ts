@@ -106,8 +106,8 @@ function judged(desired: Declaration, allowedImages: readonly string[]): Declara
   if (desired.kind !== 'valid') return desired;
   const reason = imageProblem(desired.value, allowedImages);
   if (reason === null) return desired;
-  const problem = new InvalidRecordError(desired.value.metadata.id, reason);
-  return { kind: 'invalid', problem, since: desired.since };
+  const problem = new InvalidRecordError(`${desired.value.metadata.id}.yaml`, reason);
+  return { kind: 'invalid', reason: 'ImageNotAllowed', problem, since: desired.since };
 }
 
 /** The observed record, unless it belongs to an earlier workspace of the same name. */
@@ -145,7 +145,7 @@ function conditionsOf(declaration: Declaration, life: Observed | null): Conditio
   const specValid: Condition = {
     type: 'SpecValid',
     status: 'False',
-    reason: 'Malformed',
+    reason: declaration.reason ?? 'Malformed',
     message: declaration.problem.message,
     lastTransitionTime: known?.lastTransitionTime ?? declaration.since,
   };

@@ -33,7 +33,7 @@ export class ProcfsCapacity implements Capacity {
       memoryUsedBytes,
       memoryPercent: percent(memoryUsedBytes, memoryTotalBytes),
       diskTotalBytes,
-      diskUsedBytes: diskTotalBytes - disk.bavail * disk.bsize,
+      diskUsedBytes: diskTotalBytes - disk.bfree * disk.bsize,
     };
   }
 

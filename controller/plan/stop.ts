@@ -8,6 +8,7 @@ import { finalSyncOf } from './receipt.js';
 import { baseRecord, firstRecord, withService } from './record.js';
 import { endRescue, nextRescue } from './rescue.js';
 import { liveTasks } from './tasks.js';
+import type { TaskState } from '../ports/cluster.js';
 import type { Action, Plan, PlanInput, StopCause } from './types.js';
 
 /** How soon to look again while containers, networks and volumes wind down. */
@@ -103,11 +104,17 @@ function recordBefore(input: PlanInput): Observed | null {
   return { ...(service === null ? record : withService(record, service)), observedGeneration, halt };
 }
 
+/**
+ * Swarm deletes such a task itself in a moment. A service that is removed in that very moment has been
+ * seen to crash the engine (20.10: nil pointer in SetServiceTasksRemove).
+ */
+const isBeingReaped = (task: TaskState) => task.desiredState === 'remove';
+
 function stopActions({ world }: PlanInput, removable: readonly string[]): Action[] {
   const { service, network, gateway } = world;
   if (service !== null) {
     if (service.replicas > 0) return [{ type: 'scaleToZero', serviceId: service.id }];
-    if (liveTasks(world.tasks).length > 0) return [];
+    if (liveTasks(world.tasks).length > 0 || world.tasks.some(isBeingReaped)) return [];
     return [{ type: 'removeService', serviceId: service.id }];
   }
   const actions: Action[] = [];

@@ -5,6 +5,10 @@ source "$(dirname "$0")/lib.sh"
 source "$(dirname "$0")/config.sh"
 config_load
 
+if [[ -z "$(docker service ls --quiet --filter "label=com.docker.stack.namespace=$BERTH_STACK" 2>/dev/null)" ]]; then
+  ok "$BERTH_STACK is down; make up starts it, with the workspaces that are declared to run"
+  exit 0
+fi
 docker stack services --format 'table {{.Name}}\t{{.Replicas}}' "$BERTH_STACK"
 echo
 for record in "$BERTH_STATE_DIR"/observed/*.json; do

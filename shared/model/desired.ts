@@ -18,7 +18,11 @@ const bucketName = z
     'a bucket name consists of lower-case letters, digits, dots and hyphens and starts and ends with a letter or digit',
   )
   .refine((name) => !name.includes('..'), 'a bucket name has no two dots in a row')
-  .refine((name) => !/^\d+\.\d+\.\d+\.\d+$/.test(name), 'a bucket name must not look like an IP address');
+  .refine((name) => !/^\d+\.\d+\.\d+\.\d+$/.test(name), 'a bucket name must not look like an IP address')
+  .refine(
+    (name) => !/^(xn--|sthree-|amzn-s3-demo-)|(-s3alias|--ol-s3|\.mrap|--x-s3|--table-s3)$/.test(name),
+    'S3 keeps names of this form for itself',
+  );
 
 /** A folder in the bucket: no leading or trailing slash, no `.`/`..` steps, nothing below the reserved `.berth`. */
 const prefixName = z
@@ -42,13 +46,17 @@ const labelsSchema = z
 
 export const resourcesSchema = z.strictObject({
   /** CPU cores, at most 2 (R7.1). */
-  cpus: z.number().min(0.1).max(MAX_CPUS).default(MAX_CPUS),
+  cpus: z
+    .number()
+    .min(0.1, 'must be at least 0.1 cores')
+    .max(MAX_CPUS, `must be at most ${MAX_CPUS} cores`)
+    .default(MAX_CPUS),
   /** Bytes of memory, at most 4 GiB (R7.2). */
   memoryBytes: z
     .number()
-    .int()
-    .min(128 * 1024 ** 2)
-    .max(MAX_MEMORY_BYTES)
+    .min(128 * 1024 ** 2, 'must be at least 128 MiB (134217728)')
+    .max(MAX_MEMORY_BYTES, 'must be at most 4 GiB (4294967296)')
+    .refine(Number.isInteger, 'must be a whole number of bytes')
     .default(MAX_MEMORY_BYTES),
 });
 

@@ -1,20 +1,37 @@
 import { randomBytes } from 'node:crypto';
-import { link, open, readFile, rename, rm } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { link, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import type { Adapter } from 'lowdb';
-import { codeOf, RecordConflictError } from '../errors.js';
+import { codeOf, InvalidRecordError, RecordConflictError } from '../errors.js';
 import type { Codec } from './codec.js';
 
 /** How a write treats what is there. */
 export type WriteMode = 'replace' | 'create';
 
-/** The text of a file, or null when there is none. */
+/** Without it, opening a pipe waits for somebody to write to it. */
+const READ = constants.O_RDONLY | constants.O_NONBLOCK;
+/** What people may put in the place of a file, as opposed to what ails a disk. */
+const NOT_READABLE = new Set(['EACCES', 'EPERM', 'EISDIR', 'ELOOP', 'ENXIO', 'ENOTDIR']);
+
+/**
+ * The text of a file, or null when there is none.
+ *
+ * @throws InvalidRecordError when something else than a readable file has the name
+ */
 export async function readTextOrNull(file: string): Promise<string | null> {
+  let handle: FileHandle | null = null;
   try {
-    return await readFile(file, 'utf8');
+    handle = await open(file, READ);
+    if (!(await handle.stat()).isFile()) throw new InvalidRecordError(path.basename(file), 'is not a file');
+    return await handle.readFile('utf8');
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return null;
+    const code = codeOf(error) ?? '';
+    if (code === 'ENOENT') return null;
+    if (NOT_READABLE.has(code)) throw new InvalidRecordError(path.basename(file), `cannot be read (${code})`);
     throw error;
+  } finally {
+    await handle?.close();
   }
 }
 

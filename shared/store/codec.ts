@@ -1,4 +1,4 @@
-import { Document, isMap, isScalar, parseDocument, type YAMLMap } from 'yaml';
+import { Document, isMap, isScalar, parseDocument, type YAMLMap, type YAMLParseError } from 'yaml';
 import { InvalidRecordError, messageOf } from '../errors.js';
 
 /** Between a record and the text of its file. */
@@ -30,13 +30,14 @@ export const yamlCodec: Codec = {
     const document = parseDocument(text);
     const problem = document.errors[0];
     if (problem) {
-      throw new InvalidRecordError(
-        file,
-        problem.message.split('\n')[0] ?? '',
-        problem.linePos?.[0].line ?? null,
-      );
+      throw new InvalidRecordError(file, wordsOf(problem), problem.linePos?.[0].line ?? null);
     }
-    return document.toJS() as unknown;
+    try {
+      return document.toJS() as unknown;
+    } catch (error) {
+      // Aliases that would unfold to more than anybody means.
+      throw new InvalidRecordError(file, messageOf(error));
+    }
   },
   encode(value, previous) {
     const present = previous === null ? null : parseDocument(previous);
@@ -47,6 +48,12 @@ export const yamlCodec: Codec = {
     return present.toString();
   },
 };
+
+/** The library's words without its hints for programmers. */
+function wordsOf({ code, message }: YAMLParseError): string {
+  if (code === 'MULTIPLE_DOCS') return 'the file has several documents (---); one workspace a file';
+  return (message.split('\n')[0] ?? '').replace(/ at line \d+, column \d+:$/, '');
+}
 
 /** Changes only what differs, so that comments and order around everything else stay. */
 function mergeMap(document: Document, map: YAMLMap, value: Record<string, unknown>): void {

@@ -38,9 +38,9 @@ export class RecordFolder<T> {
 
   async read(id: string): Promise<RecordRead<T>> {
     const file = this.fileOf(id);
-    const text = await readTextOrNull(file);
-    if (text === null) return { kind: 'absent' };
     try {
+      const text = await readTextOrNull(file);
+      if (text === null) return { kind: 'absent' };
       const db = new Low<unknown>(new AtomicFileAdapter(file, frozen(this.codec, text)), null);
       await db.read();
       if (db.data === null) {

@@ -120,6 +120,13 @@ describe('bad input to the API', () => {
       });
     }
 
+    it('answers 400 to a body that is not what its encoding says', async () => {
+      for (const encoding of ['gzip', 'br', 'deflate']) {
+        const { status, body } = await post({ raw: 'no such', headers: { 'Content-Encoding': encoding } });
+        expect([status, body.code], encoding).to.deep.equal([400, 'BERTH_BODY_INVALID']);
+      }
+    });
+
     it('answers 415 to an unknown encoding', async () => {
       const { status } = await post({ raw: '{}', headers: { 'Content-Encoding': 'nonsense' } });
       expect(status).to.equal(415);

@@ -41,6 +41,11 @@ describe('plan: stopping', () => {
     expect(stop(fullWorld(desired, { service: scaled, tasks })).actions).to.deep.equal([]);
   });
 
+  it('leaves a service alone while Swarm itself removes its tasks', () => {
+    const tasks = [task({ state: 'complete', desiredState: 'remove' })];
+    expect(stop(fullWorld(desired, { service: scaled, tasks })).actions).to.deep.equal([]);
+  });
+
   it('removes service, then network and volumes', () => {
     const gone = fullWorld(desired, { service: scaled, tasks: [] });
     expect(stop(gone).actions).to.deep.equal([{ type: 'removeService', serviceId: 'service-1' }]);

@@ -78,6 +78,24 @@ spec:
     });
   }
 
+  it('reports aliases that would unfold without end, and several documents in one file', async () => {
+    const bomb = [
+      'a: &a [x,x,x,x,x,x,x,x,x]',
+      ...['b', 'c', 'd', 'e', 'f'].map((name, index) => {
+        const before = 'abcdef'[index];
+        return `${name}: &${name} [${Array(9).fill(`*${before}`).join(',')}]`;
+      }),
+    ].join('\n');
+    for (const [text, problem] of [
+      [bomb, /alias/],
+      ['a: 1\n---\nb: 2\n', /several documents/],
+    ] as const) {
+      await writeFile(file(), text);
+      const read = await records.read('demo');
+      expect(read.kind === 'invalid' && read.problem.message).to.match(problem);
+    }
+  });
+
   it('reports a wrong value with its field and line', async () => {
     await writeFile(
       file(),
