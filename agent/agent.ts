@@ -142,6 +142,9 @@ export class Agent {
     } catch (error) {
       if (this.cancelRestore.signal.aborted) return;
       log.error('restore failed for good', { error: messageOf(error) });
+      // Nothing runs that could write, and the container may be gone before it is asked to stop: what can
+      // be said at the end is said now.
+      this.finalSync = (await engine.nothingToSave()) ?? undefined;
       return this.happen({ type: 'restoreFailed', message: messageOf(error) });
     }
     try {

@@ -3,7 +3,7 @@ import type { Logger } from '../shared/logger.js';
 import type { AgentReport, FinalSync } from '../shared/model/report.js';
 import type { AgentConfig } from './config.js';
 import { Reporter } from './report/reporter.js';
-import type { SyncEngine } from './sync/engine.js';
+import type { FinalOutcome, SyncEngine } from './sync/engine.js';
 import type { HomeKeeper } from './sync/home.js';
 
 /** Kept back from the time to stop, for the last report. */
@@ -11,7 +11,7 @@ const REPORT_MS = 10_000;
 /** How long the last report is tried. */
 const FLUSH_MS = 60_000;
 /** As in sysexits.h: trying again may help. */
-const FAILED_EXIT = 75;
+const EXIT_AGAIN = 75;
 
 export interface RescueParts {
   config: AgentConfig;
@@ -55,14 +55,17 @@ export async function rescue({ config, engine, home, log }: RescueParts): Promis
   return outcome.exitCode;
 }
 
-async function save(engine: SyncEngine, deadline: number) {
+async function save(engine: SyncEngine, deadline: number): Promise<FinalOutcome> {
   try {
     const signal = AbortSignal.timeout(Math.max(0, deadline - Date.now()));
     await engine.restore(signal, () => undefined);
     return await engine.final(deadline, true);
   } catch (error) {
+    // A bucket that is gone is no reason to try for ever, where there is nothing to save.
+    const nothing = await engine.nothingToSave();
+    if (nothing !== null) return { finalSync: nothing, exitCode: 0 };
     const at = new Date().toISOString();
     const finalSync = { ok: false, at, files: 0, bytes: 0, failed: 0, message: messageOf(error) };
-    return { finalSync, exitCode: FAILED_EXIT };
+    return { finalSync, exitCode: EXIT_AGAIN };
   }
 }

@@ -196,6 +196,16 @@ export class SyncEngine {
     }
   }
 
+  /**
+   * Whether there is nothing on the disk that the bucket lacks, as far as can be told without the server.
+   *
+   * @returns what the last sync would say; null when there is something, or it cannot be told
+   */
+  async nothingToSave(): Promise<FinalSync | null> {
+    const { finalSync } = await this.final(this.context.now(), false);
+    return finalSync.ok ? finalSync : null;
+  }
+
   /** Has the server itself say that all is there, and leaves a receipt of it in the bucket. */
   private async confirm(signal: AbortSignal): Promise<Confirmation> {
     const { run } = this.settings;

@@ -76,9 +76,19 @@ describe('agent: the receipt of a run', () => {
     await one.open();
     const refused = await one.engine.restore(new AbortController().signal, () => undefined).catch(String);
     expect(refused).to.contain('NoSuchBucket');
-    const { finalSync } = await one.engine.final(inAMinute(), false);
+    const finalSync = await one.engine.nothingToSave();
     expect(finalSync).to.include({ ok: true, files: 0 });
     expect(finalSync).not.to.have.property('receipt');
+  });
+
+  it('is not said to be needless while the disk has something', async () => {
+    s3.bucketExists = false;
+    const one = new Replica(s3, { prefix: 'p', run: { workspaceId: 'w', runId: 'run-1', prefix: 'p' } });
+    replicas.push(one);
+    await one.open();
+    await one.engine.restore(new AbortController().signal, () => undefined).catch(() => undefined);
+    fs.writeFileSync(one.at('a'), 'content');
+    expect(await one.engine.nothingToSave()).to.equal(null);
   });
 
   it('counts files and folders, never what is reserved', () => {
