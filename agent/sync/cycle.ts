@@ -83,10 +83,8 @@ export async function runCycle(
     const message = 'the workspace folder is missing or on another volume: nothing is synced';
     return { ...result, error: { path: '', code: 'WorkspaceGone', message, permanent: true } };
   }
-  const bytes = [...seen.entries.values()].reduce(
-    (sum, { kind, size }) => sum + (kind === 'file' ? size : 0),
-    0,
-  );
+  // Only the home has a bound; a workspace's quiet cycle is not to pay for it.
+  const bytes = context.maxBytes === Infinity ? 0 : bytesOf(seen);
   if (bytes > context.maxBytes) {
     const message = `it holds ${bytes} bytes, more than the ${context.maxBytes} that are kept`;
     return { ...result, error: { path: '', code: 'TooLarge', message, permanent: true } };
@@ -106,6 +104,12 @@ export async function runCycle(
   run.forgetStable(found);
   result.error = outage.error && { path: '', ...failureOf(outage.error) };
   return result;
+}
+
+function bytesOf({ entries }: WalkResult): number {
+  let bytes = 0;
+  for (const { kind, size } of entries.values()) if (kind === 'file') bytes += size;
+  return bytes;
 }
 
 function emptyResult(seen: WalkResult): CycleResult {

@@ -2,7 +2,7 @@ import { lstatSync, renameSync, rmdirSync } from 'node:fs';
 import path from 'node:path';
 import { conflictPath } from './conflict-name.js';
 import type { SyncContext } from './context.js';
-import { inFolder, parentOf } from './safe-path.js';
+import { exists, inFolder, parentOf } from './safe-path.js';
 
 /**
  * Gives a file or folder that exists only here another name, because the bucket's version takes its
@@ -36,15 +36,6 @@ export async function moveAside(
 function removedEmpty(folder: string): boolean {
   try {
     rmdirSync(folder);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function exists(file: string): boolean {
-  try {
-    lstatSync(file);
     return true;
   } catch {
     return false;

@@ -4,6 +4,7 @@ import { codeOf } from '../../shared/errors.js';
 import { toFileStat, type WalkEntry } from './entry.js';
 import { idOf, type EntryId } from './keys.js';
 import { NO_RULES, type Rules } from './rules.js';
+import { exists } from './safe-path.js';
 
 /** Names of files that are being downloaded; the rest of the name is arbitrary. */
 export const TEMP_PREFIX = '.berth-tmp-';
@@ -113,13 +114,4 @@ function look(root: string, childPath: string, folders: string[], result: WalkRe
   const id = idOf(childPath, kind);
   result.entries.set(id, { id, kind, ...toFileStat(stat) });
   if (kind === 'dir') folders.push(childPath);
-}
-
-function exists(file: string): boolean {
-  try {
-    lstatSync(file);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -65,9 +65,9 @@ function rescueActions({ world, volumesOf }: PlanInput, observed: Observed): Act
   if (network === null) return [{ type: 'createNetwork' }];
   const actions: Action[] = [];
   if (service === null) {
-    const { metadata, spec } = declared;
+    const { spec } = declared;
     // The declaration may name another bucket by now: the volumes are those of the run.
-    const volumes = volumesOf({ ...declared, metadata, spec: { ...spec, ...target } });
+    const volumes = volumesOf({ ...declared, spec: { ...spec, ...target } });
     actions.push({
       type: 'createService',
       request: {

@@ -74,10 +74,12 @@ describe('A person with a browser', function () {
       const windows = await berth.shell(view.containerId, 'pgrep -u dev -x xterm || true');
       return windows.trim() !== '';
     });
-    await new Promise((resolve) => setTimeout(resolve, 1500));
-    await page.keyboard.type('echo from the desktop > /workspace/desktop.txt\n', { delay: 30 });
+    // Its process is there before its window has the keyboard: typed until it arrives.
     const written = () => berth.shell(view.containerId, 'cat /workspace/desktop.txt 2>/dev/null || true');
-    await eventually('what was typed on the desktop', async () => (await written()) === 'from the desktop\n');
+    await eventually('what was typed on the desktop', async () => {
+      await page.keyboard.type('echo from the desktop > /workspace/desktop.txt\n', { delay: 30 });
+      return (await written()) === 'from the desktop\n';
+    });
     await shot(page, 'desktop');
     await page.close();
   });

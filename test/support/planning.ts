@@ -5,6 +5,7 @@ import { urlsOf } from '../../shared/model/urls.js';
 import { namesOf } from '../../controller/names.js';
 import type { PlanInput, Policy, World } from '../../controller/plan/types.js';
 import type { TaskState } from '../../controller/ports/cluster.js';
+import { QUIET_SYNC } from './quiet-sync.js';
 
 export const NOW = new Date('2026-01-01T12:00:00.000Z');
 export const ID = 'demo';
@@ -99,20 +100,7 @@ export function reportOf(state: StoredReport['state'], change: Partial<StoredRep
     state,
     receivedAt: NOW.toISOString(),
     lastActivityAt: null,
-    sync: {
-      lastSyncAt: null,
-      pendingFiles: 0,
-      files: 1,
-      bytes: 1,
-      uploaded: 0,
-      downloaded: 0,
-      deleted: 0,
-      failed: 0,
-      conflicts: 0,
-      special: 0,
-      leftOut: { count: 0, examples: [] },
-      error: null,
-    },
+    sync: { ...QUIET_SYNC, files: 1, bytes: 1 },
     ...change,
   };
 }

@@ -1,5 +1,5 @@
 import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { symlinkSync, writeFileSync } from 'node:fs';
+import { symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
@@ -71,6 +71,19 @@ describe("agent: the user's home", () => {
     await one.cycle();
     await one.final(inAMinute());
     expect(s3.objects.size).to.equal(0);
+  });
+
+  it('is not sent while it is too large', async () => {
+    const one = await open('one');
+    await one.restore(never);
+    write('one/.profile', 'x');
+    write('one/huge', '');
+    truncateSync(at('one/huge'), 513 * 1024 * 1024);
+    await one.cycle();
+    expect(s3.objects.size).to.equal(0);
+    rmSync(at('one/huge'));
+    await one.cycle();
+    expect([...s3.objects.keys()]).to.deep.equal(['.berth/home/.profile']);
   });
 
   it('gets from the skeleton what it lacks, and keeps what it has', async () => {

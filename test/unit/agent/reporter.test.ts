@@ -2,6 +2,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import { Reporter } from '../../../agent/report/reporter.js';
+import { QUIET_SYNC } from '../../support/quiet-sync.js';
 import { silentLogger } from '../../../shared/logger.js';
 import { agentReportSchema, type AgentReport } from '../../../shared/model/report.js';
 
@@ -15,17 +16,7 @@ describe('agent: reports', () => {
   const report = (): AgentReport => ({
     runId: 'r1',
     state,
-    sync: {
-      ...{ lastSyncAt: null, pendingFiles: 0, files: 0, bytes: 0, uploaded: 0, downloaded: 0 },
-      ...{
-        deleted: 0,
-        failed: 0,
-        conflicts: 0,
-        special: 0,
-        leftOut: { count: 0, examples: [] },
-        error: null,
-      },
-    },
+    sync: QUIET_SYNC,
     lastActivityAt: null,
   });
   const states = () => received.map((one) => one.report.state);

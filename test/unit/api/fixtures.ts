@@ -2,6 +2,7 @@ import { generationOf, desiredSchema, type Desired } from '../../../shared/model
 import type { Observed } from '../../../shared/model/observed.js';
 import type { AgentReport } from '../../../shared/model/report.js';
 import { urlsOf } from '../../../shared/model/urls.js';
+import { QUIET_SYNC } from '../../support/quiet-sync.js';
 
 export const NOW = '2026-01-02T03:04:05.000Z';
 
@@ -79,18 +80,12 @@ export function report(change: Partial<AgentReport> = {}): AgentReport {
     runId: 'run-1',
     state: 'ready',
     sync: {
+      ...QUIET_SYNC,
       lastSyncAt: '2026-01-02T03:05:00.000Z',
-      pendingFiles: 0,
       files: 3,
       bytes: 42,
       uploaded: 1,
       downloaded: 2,
-      deleted: 0,
-      failed: 0,
-      conflicts: 0,
-      special: 0,
-      leftOut: { count: 0, examples: [] },
-      error: null,
     },
     lastActivityAt: '2026-01-02T03:04:30.000Z',
     ...change,
