@@ -6,7 +6,7 @@ import { Agent } from './agent.js';
 import { homeOf, readConfig, USER, type AgentConfig } from './config.js';
 import { rescue } from './rescue.js';
 import { readServices } from './services/spec.js';
-import { AwsS3 } from '../shared/s3/aws.js';
+import { S3Client } from '../shared/s3/client.js';
 import { SyncEngine } from './sync/engine.js';
 import { HomeKeeper } from './sync/home.js';
 
@@ -46,7 +46,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 }
 
 const owner = process.getuid?.() === 0 ? { uid: USER.uid, gid: USER.gid } : null;
-const s3 = new AwsS3({
+const s3 = new S3Client({
   bucket: config.BERTH_BUCKET,
   region: config.AWS_REGION,
   endpoint: config.AWS_ENDPOINT_URL_S3,

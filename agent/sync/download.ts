@@ -1,28 +1,38 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import {
+  closeSync,
+  fchmodSync,
+  fchownSync,
+  futimesSync,
   lchownSync,
   linkSync,
   lstatSync,
   lutimesSync,
+  openSync,
   renameSync,
   rmSync,
   symlinkSync,
+  writeFileSync,
   type BigIntStats,
 } from 'node:fs';
 import { chmod, open, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
 import { BerthError } from '../../shared/errors.js';
 import { toS3Failure } from './body-error.js';
 import { keyNote, type SyncContext } from './context.js';
 import { toFileStat, type Entry } from './entry.js';
 import { isDirId, pathOf, type EntryId } from './keys.js';
+import { md5Hex } from './etag.js';
 import { fromMetadata, type FileMeta } from './metadata.js';
+import { collect } from '../../shared/s3/collect.js';
+import { S3Error } from '../../shared/s3/s3-error.js';
 import type { ObjectContent } from '../../shared/s3/s3-port.js';
 import { ensureFolder, inFolder, parentOf } from './safe-path.js';
 import { TEMP_PREFIX } from './walk.js';
 
+/** Up to this size the thread pool costs more than writing at once. */
+const WRITE_AT_ONCE = 256 * 1024;
 /** Longest target that Linux takes for a symbolic link. */
 const MAX_LINK_BYTES = 4095;
 
@@ -53,7 +63,7 @@ export async function download(
     inFolder(context.root, parentOf(relative), async (folder) => {
       const object = await context.s3.get(key, options.signal);
       const meta = fromMetadata(object.metadata);
-      const temporary = path.join(folder, `${TEMP_PREFIX}${randomBytes(6).toString('hex')}`);
+      const temporary = path.join(folder, `${TEMP_PREFIX}${randomUUID()}`);
       try {
         const md5 =
           meta.kind === 'symlink'
@@ -113,13 +123,13 @@ async function downloadFolder(
 async function writeLink(temporary: string, object: ObjectContent, context: SyncContext): Promise<string> {
   if (object.size > MAX_LINK_BYTES || object.size === 0)
     throw new BerthError('BERTH_BAD_LINK', 'the object is marked as a link, but holds no link target');
-  const target = await receive(object, () => buffer(object.body));
+  const target = await receive(object, () => collect(object.body));
   // The target may point anywhere; it is the user's, and the agent never follows it.
   symlinkSync(target, temporary);
   if (context.owner) lchownSync(temporary, context.owner.uid, context.owner.gid);
   const mtime = fromMetadata(object.metadata).mtime;
   if (mtime !== null) lutimesSync(temporary, mtime, mtime);
-  return createHash('md5').update(target).digest('hex');
+  return md5Hex(target);
 }
 
 async function writeFile(
@@ -129,19 +139,39 @@ async function writeFile(
   context: SyncContext,
   signal: AbortSignal | undefined,
 ): Promise<string> {
+  if (object.size <= WRITE_AT_ONCE) {
+    const body = await receive(object, () => collect(object.body));
+    if (body.length !== object.size) throw incomplete(body.length, object.size);
+    const fd = openSync(temporary, 'wx', 0o600);
+    try {
+      writeFileSync(fd, body);
+      dress(fd, object, meta, context);
+    } finally {
+      closeSync(fd);
+    }
+    return md5Hex(body);
+  }
   const handle = await open(temporary, 'wx', 0o600);
   try {
     const md5 = await receive(object, () => pour(object.body, object.size, handle, signal));
-    if (context.owner) await handle.chown(context.owner.uid, context.owner.gid);
-    // No set-uid bits out of a bucket that others may write to.
-    await handle.chmod((meta.mode ?? 0o644) & 0o777);
-    const mtime = meta.mtime ?? object.lastModifiedMs / 1000;
-    await handle.utimes(mtime, mtime);
+    dress(handle.fd, object, meta, context);
     return md5;
   } finally {
     await handle.close();
   }
 }
+
+/** Gives a file its owner, mode and time. */
+function dress(fd: number, object: ObjectContent, meta: FileMeta, context: SyncContext): void {
+  if (context.owner) fchownSync(fd, context.owner.uid, context.owner.gid);
+  // No set-uid bits out of a bucket that others may write to.
+  fchmodSync(fd, (meta.mode ?? 0o644) & 0o777);
+  const mtime = meta.mtime ?? object.lastModifiedMs / 1000;
+  futimesSync(fd, mtime, mtime);
+}
+
+const incomplete = (received: number, size: number) =>
+  new S3Error('network', 'IncompleteBody', `the answer ended after ${received} of ${size} bytes`);
 
 /** @returns hex MD5 */
 async function pour(
@@ -160,7 +190,7 @@ async function pour(
       written += (await handle.write(chunk, written)).bytesWritten;
     }
   }
-  if (received !== size) throw new Error(`the answer ended after ${received} of ${size} bytes`);
+  if (received !== size) throw incomplete(received, size);
   return hash.digest('hex');
 }
 

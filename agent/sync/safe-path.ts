@@ -64,6 +64,8 @@ export async function inFolder<T>(
  */
 export async function ensureFolder(root: string, relative: string, owner: Owner): Promise<void> {
   if (relative === '') return;
+  // Usually it is there; what it really is shows when it is opened.
+  if (isFolder(path.join(root, relative))) return;
   const parent = parentOf(relative);
   try {
     await inFolder(root, parent, (folder) => makeFolder(folder, relative, owner));
@@ -91,6 +93,14 @@ function makeFolder(parent: string, relative: string, owner: Owner): void {
 export function parentOf(relative: string): string {
   const slash = relative.lastIndexOf('/');
   return slash < 0 ? '' : relative.slice(0, slash);
+}
+
+function isFolder(file: string): boolean {
+  try {
+    return lstatSync(file).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 /** Whether anything has the name, a dangling link included. */

@@ -2,7 +2,7 @@ import { text } from 'node:stream/consumers';
 import { messageOf } from '../../shared/errors.js';
 import { receiptKey, rootOf } from '../../shared/model/bucket-layout.js';
 import { manifestOf, receiptSchema } from '../../shared/model/receipt.js';
-import { AwsS3 } from '../../shared/s3/aws.js';
+import { S3Client } from '../../shared/s3/client.js';
 import { S3Error } from '../../shared/s3/s3-error.js';
 import type { ListedObject, S3Port } from '../../shared/s3/s3-port.js';
 import type { ReceiptFinding, ReceiptQuestion, Receipts } from '../ports/receipts.js';
@@ -20,7 +20,7 @@ export class S3Receipts implements Receipts {
   constructor(private readonly settings: S3ReceiptsSettings) {}
 
   async verify(question: ReceiptQuestion): Promise<ReceiptFinding> {
-    const s3 = new AwsS3({ ...this.settings, bucket: question.target.bucket });
+    const s3 = new S3Client({ ...this.settings, bucket: question.target.bucket });
     try {
       return await verifyIn(s3, question);
     } finally {

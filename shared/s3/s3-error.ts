@@ -33,6 +33,10 @@ export class S3Error extends BerthError {
   }
 }
 
+/** A success that no S3 server gives: a proxy's own page, a gateway that is starting. */
+export const notS3 = (what: string) =>
+  new S3Error('server', 'NotS3', `the answer does not hold ${what}; is a proxy in between?`, 200);
+
 /** Codes that no repetition mends, whatever status they come with. */
 const BUCKET_CODES = new Set([
   'NoSuchBucket',

