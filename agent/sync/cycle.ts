@@ -45,6 +45,8 @@ export interface CycleOptions {
 export interface CycleResult {
   /** Entries of the disk that are not in the bucket as they are. */
   pending: number;
+  /** Bytes of the files among them. */
+  pendingBytes: number;
   /** Deletions that have not reached the bucket. */
   pendingDeletes: number;
   failures: Failure[];
@@ -58,6 +60,8 @@ export interface CycleResult {
   leftOut: readonly string[];
   /** Sockets, pipes and devices, which are not kept. */
   special: number;
+  /** Names of hard links beyond the first of each file. */
+  hardLinks: number;
 }
 
 /**
@@ -84,7 +88,7 @@ export async function runCycle(
     return { ...result, error: { path: '', code: 'WorkspaceGone', message, permanent: true } };
   }
   // Only the home has a bound; a workspace's quiet cycle is not to pay for it.
-  const bytes = context.maxBytes === Infinity ? 0 : bytesOf(seen);
+  const bytes = context.maxBytes === Infinity ? 0 : bytesOf(seen.entries.values());
   if (bytes > context.maxBytes) {
     const message = `it holds ${bytes} bytes, more than the ${context.maxBytes} that are kept`;
     return { ...result, error: { path: '', code: 'TooLarge', message, permanent: true } };
@@ -106,15 +110,16 @@ export async function runCycle(
   return result;
 }
 
-function bytesOf({ entries }: WalkResult): number {
+function bytesOf(entries: Iterable<WalkEntry>): number {
   let bytes = 0;
-  for (const { kind, size } of entries.values()) if (kind === 'file') bytes += size;
+  for (const { kind, size } of entries) if (kind === 'file') bytes += size;
   return bytes;
 }
 
 function emptyResult(seen: WalkResult): CycleResult {
   return {
     pending: seen.unnameable.length,
+    pendingBytes: 0,
     pendingDeletes: 0,
     failures: seen.unnameable.map((path) => ({
       path,
@@ -127,6 +132,7 @@ function emptyResult(seen: WalkResult): CycleResult {
     activityAtMs: null,
     leftOut: seen.leftOut,
     special: seen.special,
+    hardLinks: seen.hardLinks,
   };
 }
 
@@ -167,13 +173,13 @@ class CycleRun {
     await this.putAll(objects);
     if (this.result.pending === pendingBefore) await this.putAll(git);
     // References to objects that did not make it wait for them.
-    else this.result.pending += git.length;
+    else this.wait(git);
   }
 
   /** Files that take the name of a folder: servers refuse them while the folder has something in it. */
   async putsAfterDeletes(entries: WalkEntry[]): Promise<void> {
     if (this.result.pendingDeletes === 0) await this.putAll(entries);
-    else this.result.pending += entries.length;
+    else this.wait(entries);
   }
 
   async removeFolders(folders: string[]): Promise<void> {
@@ -240,10 +246,7 @@ class CycleRun {
   }
 
   private async put(entry: WalkEntry): Promise<void> {
-    if (this.outage.error !== null) {
-      this.result.pending += 1;
-      return;
-    }
+    if (this.outage.error !== null) return this.wait([entry]);
     const { unstable } = this.memory;
     const before = unstable.get(entry.id) ?? 0;
     try {
@@ -252,10 +255,16 @@ class CycleRun {
       if (outcome !== 'unchanged') this.result.changed = true;
       await this.saved();
     } catch (error) {
-      this.result.pending += 1;
+      this.wait([entry]);
       if (error instanceof UnstableError) unstable.set(entry.id, before + 1);
       else this.fail(entry.id, error);
     }
+  }
+
+  /** These are not in the bucket as they are on the disk. */
+  private wait(entries: readonly WalkEntry[]): void {
+    this.result.pending += entries.length;
+    this.result.pendingBytes += bytesOf(entries);
   }
 
   private fail(id: EntryId, error: unknown): void {

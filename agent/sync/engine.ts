@@ -110,6 +110,7 @@ export class SyncEngine {
     return {
       lastSyncAt: isoOrNull(this.lastSyncAt),
       pendingFiles: this.last?.pending ?? 0,
+      pendingBytes: this.last?.pendingBytes ?? 0,
       ...state.totals(),
       uploaded: counters.uploaded,
       downloaded: counters.downloaded,
@@ -117,6 +118,7 @@ export class SyncEngine {
       failed: this.last?.failures.length ?? 0,
       conflicts: counters.conflicts,
       special: this.last?.special ?? 0,
+      hardLinks: this.last?.hardLinks ?? 0,
       leftOut: { count: this.last?.leftOut.length ?? 0, examples: examplesOf(this.last?.leftOut ?? []) },
       error: this.retryMessage ?? (this.last && errorOf(this.last)),
     };

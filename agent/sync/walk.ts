@@ -28,6 +28,8 @@ export interface WalkResult {
   leftovers: string[];
   /** Sockets, pipes and devices: not kept. */
   special: number;
+  /** Names of hard links beyond the first of each file. */
+  hardLinks: number;
   /** Paths whose names are not valid UTF-8: not kept. */
   unnameable: string[];
 }
@@ -57,13 +59,14 @@ export async function walk(root: string, rules: Rules = NO_RULES): Promise<WalkR
     leftOut: [],
     leftovers: [],
     special: 0,
+    hardLinks: 0,
     unnameable: [],
   };
   if (result.root === null) return result;
-  const folders = [''];
+  const pass: Pass = { root, rules, result, folders: [''], linked: new Set() };
   let sliceEnd = performance.now() + SLICE_MS;
-  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-    visit(root, folder, folders, rules, result);
+  for (let folder = pass.folders.pop(); folder !== undefined; folder = pass.folders.pop()) {
+    visit(pass, folder);
     if (performance.now() > sliceEnd) {
       await new Promise<void>((resolve) => setImmediate(resolve));
       sliceEnd = performance.now() + SLICE_MS;
@@ -72,7 +75,19 @@ export async function walk(root: string, rules: Rules = NO_RULES): Promise<WalkR
   return result;
 }
 
-function visit(root: string, folder: string, folders: string[], rules: Rules, result: WalkResult): void {
+/** One walk under way. */
+interface Pass {
+  root: string;
+  rules: Rules;
+  result: WalkResult;
+  /** Still to be visited. */
+  folders: string[];
+  /** Files with several names of which one was seen. */
+  linked: Set<string>;
+}
+
+function visit(pass: Pass, folder: string): void {
+  const { root, rules, result } = pass;
   let children: Dirent[];
   try {
     children = readdirSync(path.join(root, folder), { withFileTypes: true });
@@ -91,14 +106,14 @@ function visit(root: string, folder: string, folders: string[], rules: Rules, re
     else if (child.name.startsWith(TEMP_PREFIX)) result.leftovers.push(childPath);
     else if (child.name.includes('\ufffd') && !exists(path.join(root, childPath)))
       result.unnameable.push(childPath);
-    else look(root, childPath, folders, result);
+    else look(pass, childPath);
   }
   const own = result.entries.get(idOf(folder, 'dir'));
   // A folder of which nothing is kept needs a marker, or it would not be there after a restore.
   if (own) own.empty = children.length === result.leftOut.length - leftOutBefore;
 }
 
-function look(root: string, childPath: string, folders: string[], result: WalkResult): void {
+function look({ root, result, folders, linked }: Pass, childPath: string): void {
   let stat;
   try {
     stat = lstatSync(path.join(root, childPath), { bigint: true });
@@ -114,4 +129,9 @@ function look(root: string, childPath: string, folders: string[], result: WalkRe
   const id = idOf(childPath, kind);
   result.entries.set(id, { id, kind, ...toFileStat(stat) });
   if (kind === 'dir') folders.push(childPath);
+  if (kind === 'file' && stat.nlink > 1n) {
+    const file = `${stat.dev}:${stat.ino}`;
+    if (linked.has(file)) result.hardLinks += 1;
+    linked.add(file);
+  }
 }

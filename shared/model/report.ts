@@ -3,6 +3,8 @@ import { z } from 'zod';
 const count = z.number().int().nonnegative();
 const isoTime = z.iso.datetime();
 const words = z.string().max(2000);
+/** A count that agents of earlier versions do not send. */
+const addedCount = count.default(0);
 
 /** How the last sync of a run ended; `ok` means that everything on the disk is in the bucket. */
 export const finalSyncSchema = z.object({
@@ -25,7 +27,9 @@ export const agentReportSchema = z.object({
   services: z.object({ code: z.boolean(), vnc: z.boolean(), web: z.boolean() }).optional(),
   sync: z.object({
     lastSyncAt: isoTime.nullable(),
+    /** Entries of the disk that are not in the bucket as they are, and the bytes of the files among them. */
     pendingFiles: count,
+    pendingBytes: addedCount,
     files: count,
     bytes: count,
     uploaded: count,
@@ -36,6 +40,8 @@ export const agentReportSchema = z.object({
     conflicts: count,
     /** Sockets, pipes and devices: not kept. */
     special: count,
+    /** Names of hard links beyond the first of each file: they become files of their own. */
+    hardLinks: addedCount,
     /** Files and folders that `.berthignore` or the default leave on the disk only. */
     leftOut: z.object({ count, examples: z.array(z.string().max(200)).max(10) }),
     error: words.nullable(),

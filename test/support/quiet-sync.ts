@@ -4,6 +4,7 @@ import type { AgentReport } from '../../shared/model/report.js';
 export const QUIET_SYNC: AgentReport['sync'] = {
   lastSyncAt: null,
   pendingFiles: 0,
+  pendingBytes: 0,
   files: 0,
   bytes: 0,
   uploaded: 0,
@@ -12,6 +13,7 @@ export const QUIET_SYNC: AgentReport['sync'] = {
   failed: 0,
   conflicts: 0,
   special: 0,
+  hardLinks: 0,
   leftOut: { count: 0, examples: [] },
   error: null,
 };

@@ -174,6 +174,7 @@ function walkOf(entries: WalkEntry[]): WalkResult {
     leftOut: [],
     leftovers: [],
     special: 0,
+    hardLinks: 0,
     unnameable: [],
   };
 }

@@ -138,6 +138,22 @@ export function syncSuite(name: string, serverFor: () => Server): void {
       expect(two.tree()).to.deep.equal({ '.berthignore': '*.o\n', 'out/': '<dir>' });
     });
 
+    it('makes a file of each name of a hard link, and counts the names', async () => {
+      const one = await started();
+      fs.mkdirSync(one.at('d'));
+      fs.writeFileSync(one.at('a'), 'shared');
+      fs.linkSync(one.at('a'), one.at('b'));
+      fs.linkSync(one.at('a'), one.at('d/c'));
+      fs.symlinkSync('a', one.at('link'));
+      await one.engine.cycle();
+      expect(one.engine.status()).to.include({ hardLinks: 2, pendingFiles: 0 });
+      expect(await inBucket()).to.deep.equal({ a: 'shared', b: 'shared', 'd/c': 'shared', link: 'a' });
+      fs.rmSync(one.at('b'));
+      fs.rmSync(one.at('d/c'));
+      await one.engine.cycle();
+      expect(one.engine.status().hardLinks).to.equal(0);
+    });
+
     it('makes no request in a quiet cycle, nor for a touch', async () => {
       const { s3, calls } = recorded(server.s3);
       const one = await started(s3);

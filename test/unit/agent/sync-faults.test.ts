@@ -38,13 +38,13 @@ describe('agent: sync when things go wrong', () => {
     for (let i = 0; i < 500; i++) fs.writeFileSync(replica.at(`f${i}`), 'x');
     s3.calls = [];
     expect(await replica.engine.cycle(), 'the first failure is news').to.equal(true);
-    expect(replica.engine.status()).to.include({ pendingFiles: 500 });
+    expect(replica.engine.status()).to.include({ pendingFiles: 500, pendingBytes: 500 });
     expect(replica.engine.status().error).to.contain('ECONNRESET');
     expect(s3.calls.length, 'no request a file against a dead server').to.be.below(100);
     expect(await replica.engine.cycle(), 'the same failure is no news').to.equal(false);
     s3.fault = () => null;
     expect(await replica.engine.cycle()).to.equal(true);
-    expect(replica.engine.status()).to.include({ pendingFiles: 0, error: null, files: 500 });
+    expect(replica.engine.status()).to.include({ pendingFiles: 0, pendingBytes: 0, error: null, files: 500 });
   });
 
   it('deletes nothing in a cycle in which something could not be sent', async () => {
@@ -254,7 +254,7 @@ describe('agent: sync when things go wrong', () => {
       method === 'completeUpload' ? new S3Error('busy', 'SlowDown', 'later', 503) : null;
     await replica.engine.cycle();
     expect(s3.uploads.size).to.equal(0);
-    expect(replica.engine.status()).to.include({ pendingFiles: 1 });
+    expect(replica.engine.status()).to.include({ pendingFiles: 1, pendingBytes: 33 * 1024 * 1024 });
   });
 
   function readEntries(): unknown[][] {

@@ -5,7 +5,9 @@ import { backoffMs } from '../../../shared/backoff.js';
 import { mergeConditions } from '../../../shared/model/condition.js';
 import { bucketSchema, desiredSchema, generationOf } from '../../../shared/model/desired.js';
 import { ID_PATTERN, newWorkspaceId } from '../../../shared/model/ids.js';
+import { agentReportSchema } from '../../../shared/model/report.js';
 import { urlsOf } from '../../../shared/model/urls.js';
+import { QUIET_SYNC } from '../../support/quiet-sync.js';
 
 describe('model', () => {
   it('makes ids of 12 characters that are DNS labels', () => {
@@ -60,6 +62,13 @@ describe('model', () => {
       expect(declare(other)).not.to.equal(base);
     }
     expect(declare({ bucket: 'demo' }, { uid: 'new' })).not.to.equal(base);
+  });
+
+  it('reads reports of agents that do not know of pending bytes and hard links', () => {
+    const { pendingBytes: _pendingBytes, hardLinks: _hardLinks, ...sync } = QUIET_SYNC;
+    const report = { runId: 'r', state: 'ready', sync: { ...sync, pendingFiles: 3 }, lastActivityAt: null };
+    const read = agentReportSchema.parse(report);
+    expect(read.sync).to.deep.equal({ ...QUIET_SYNC, pendingFiles: 3 });
   });
 
   it('moves the time of a condition only with its status', () => {
