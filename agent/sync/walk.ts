@@ -99,32 +99,34 @@ function visit(pass: Pass, folder: string): void {
     return;
   }
   const names = children.map((child) => child.name);
-  const leftOutBefore = result.leftOut.length;
+  let kept = 0;
   for (const child of children) {
     const childPath = folder === '' ? child.name : `${folder}/${child.name}`;
     if (rules.leavesOut(childPath, child.isDirectory(), names)) result.leftOut.push(childPath);
     else if (child.name.startsWith(TEMP_PREFIX)) result.leftovers.push(childPath);
     else if (child.name.includes('\ufffd') && !exists(path.join(root, childPath)))
       result.unnameable.push(childPath);
-    else look(pass, childPath);
+    else if (look(pass, childPath)) kept += 1;
   }
   const own = result.entries.get(idOf(folder, 'dir'));
   // A folder of which nothing is kept needs a marker, or it would not be there after a restore.
-  if (own) own.empty = children.length === result.leftOut.length - leftOutBefore;
+  if (own) own.empty = kept === 0;
 }
 
-function look({ root, result, folders, linked }: Pass, childPath: string): void {
+/** @returns false when there is nothing to keep */
+function look({ root, result, folders, linked }: Pass, childPath: string): boolean {
   let stat;
   try {
     stat = lstatSync(path.join(root, childPath), { bigint: true });
   } catch (error) {
-    if (codeOf(error) !== 'ENOENT' && codeOf(error) !== 'ENOTDIR') result.unreadable.push(childPath);
-    return;
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return false;
+    result.unreadable.push(childPath);
+    return true;
   }
   const kind = stat.isFile() ? 'file' : stat.isSymbolicLink() ? 'symlink' : stat.isDirectory() ? 'dir' : null;
   if (kind === null) {
     result.special += 1;
-    return;
+    return false;
   }
   const id = idOf(childPath, kind);
   result.entries.set(id, { id, kind, ...toFileStat(stat) });
@@ -134,4 +136,5 @@ function look({ root, result, folders, linked }: Pass, childPath: string): void 
     if (linked.has(file)) result.hardLinks += 1;
     linked.add(file);
   }
+  return true;
 }

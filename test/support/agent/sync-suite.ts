@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import { buffer } from 'node:stream/consumers';
@@ -136,6 +137,16 @@ export function syncSuite(name: string, serverFor: () => Server): void {
       await one.engine.cycle();
       const two = await started();
       expect(two.tree()).to.deep.equal({ '.berthignore': '*.o\n', 'out/': '<dir>' });
+    });
+
+    it('keeps a folder of which nothing but a pipe is there', async () => {
+      const one = await started();
+      fs.mkdirSync(one.at('run'));
+      execFileSync('mkfifo', [one.at('run/pipe')]);
+      await one.engine.cycle();
+      expect(one.engine.status()).to.include({ special: 1, pendingFiles: 0 });
+      const two = await started();
+      expect(two.tree()).to.deep.equal({ 'run/': '<dir>' });
     });
 
     it('makes a file of each name of a hard link, and counts the names', async () => {
