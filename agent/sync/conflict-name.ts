@@ -1,4 +1,4 @@
-import { encodePath } from './keys.js';
+import { encodePath } from '../../shared/bucket/keys.js';
 
 const SUFFIX = /\.conflict-\d{8}T\d{6}Z-[0-9a-f]{8}(-\d+)?(?=\.[^./]*$|$)/;
 

@@ -3,10 +3,10 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, rea
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { codeOf } from '../../shared/errors.js';
-import { toFileStat, type FileStat, type Kind, type WalkEntry } from './entry.js';
+import { pathOf } from '../../shared/bucket/keys.js';
+import { fromMetadata, type Kind } from '../../shared/bucket/metadata.js';
+import { toFileStat, type FileStat, type WalkEntry } from './entry.js';
 import { candidatePartSizes, isPlainEtag, md5Hex, MULTIPART_THRESHOLD, multipartEtag } from './etag.js';
-import { pathOf } from './keys.js';
-import { fromMetadata } from './metadata.js';
 import type { ObjectHead } from '../../shared/s3/s3-port.js';
 import { assertPlace, inFolder, parentOf } from './safe-path.js';
 

@@ -1,5 +1,5 @@
 import type { Logger } from '../../shared/logger.js';
-import type { EntryId, Keyspace } from './keys.js';
+import type { EntryId, Keyspace } from '../../shared/bucket/keys.js';
 import type { Limits } from './limits.js';
 import type { S3Port } from '../../shared/s3/s3-port.js';
 import type { Rules } from './rules.js';

@@ -1,10 +1,10 @@
+import { KeyError, pathOf, type EntryId } from '../../shared/bucket/keys.js';
 import { UnstableError } from './content.js';
 import type { SyncContext } from './context.js';
 import { guardDeletes } from './delete-guard.js';
 import { diff, type Diff } from './diff.js';
 import type { WalkEntry } from './entry.js';
 import { MULTIPART_THRESHOLD } from './etag.js';
-import { KeyError, pathOf, type EntryId } from './keys.js';
 import { byDepth, emptiedFolders, splitReplacing } from './folders.js';
 import { forEachLimited } from './limits.js';
 import { inOrder } from './order.js';

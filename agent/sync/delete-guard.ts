@@ -1,4 +1,4 @@
-import type { EntryId } from './keys.js';
+import type { EntryId } from '../../shared/bucket/keys.js';
 
 /** More than this many entries, and more than this part of all, going at once is suspicious. */
 const MANY = 100;

@@ -1,5 +1,5 @@
+import { ancestorsOf, isDirId, pathOf, type EntryId } from '../../shared/bucket/keys.js';
 import { DEFAULT_DIR_MODE, sameStat, type Entry, type WalkEntry } from './entry.js';
-import { ancestorsOf, isDirId, pathOf, type EntryId } from './keys.js';
 import type { WalkResult } from './walk.js';
 
 /** What the disk has that the bucket has not, and the other way round. */

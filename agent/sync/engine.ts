@@ -4,22 +4,15 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { InvalidRecordError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
 import type { AgentReport, FinalSync } from '../../shared/model/report.js';
+import { Keyspace } from '../../shared/bucket/keys.js';
+import { fullJitterMs, retrying, type RetryPolicy } from '../../shared/s3/retry.js';
 import type { SyncContext } from './context.js';
 import { runCycle, type CycleMemory, type CycleResult, type Failure } from './cycle.js';
-import { Keyspace } from './keys.js';
 import { DEFAULT_LIMITS } from './limits.js';
 import type { S3Port } from '../../shared/s3/s3-port.js';
 import { compareWithBucket, writeReceipt, type Run } from './receipt.js';
 import { restore } from './restore.js';
-import {
-  CYCLE_RETRY,
-  failureOf,
-  fullJitterMs,
-  Outage,
-  RESTORE_RETRY,
-  retrying,
-  type RetryPolicy,
-} from './retry.js';
+import { CYCLE_RETRY, failureOf, Outage, RESTORE_RETRY } from './retry.js';
 import { WorkspaceRules, type Rules } from './rules.js';
 import type { Owner } from './safe-path.js';
 import { LocalState, StateFile } from './state.js';

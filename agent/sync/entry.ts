@@ -1,7 +1,6 @@
 import type { BigIntStats } from 'node:fs';
-import type { EntryId } from './keys.js';
-
-export type Kind = 'file' | 'symlink' | 'dir';
+import type { EntryId } from '../../shared/bucket/keys.js';
+import type { Kind } from '../../shared/bucket/metadata.js';
 
 /** What `lstat` tells; together these change whenever the content does (but for the racy rule). */
 export interface FileStat {
@@ -34,9 +33,6 @@ export interface Entry extends FileStat {
   /** The object's key below the prefix, only where it is not the one we would choose. */
   key?: string;
 }
-
-/** Unix file type bits as they are kept in the `mode` metadata (rclone's format). */
-export const TYPE_BITS: Record<Kind, number> = { file: 0o100000, symlink: 0o120000, dir: 0o040000 };
 
 /** A folder with this mode and something in it needs no marker. */
 export const DEFAULT_DIR_MODE = 0o755;

@@ -1,5 +1,5 @@
+import { ancestorsOf, idOf, isDirId, pathOf, type EntryId } from '../../shared/bucket/keys.js';
 import type { WalkEntry } from './entry.js';
-import { ancestorsOf, idOf, isDirId, pathOf, type EntryId } from './keys.js';
 import type { WalkResult } from './walk.js';
 
 /** Tells entries that need the name of a folder whose content is to be deleted from the others. */

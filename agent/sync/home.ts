@@ -2,9 +2,9 @@ import path from 'node:path';
 import { messageOf } from '../../shared/errors.js';
 import { HOME } from '../../shared/model/bucket-layout.js';
 import type { Logger } from '../../shared/logger.js';
+import type { RetryPolicy } from '../../shared/s3/retry.js';
 import { SyncEngine } from './engine.js';
 import type { S3Port } from '../../shared/s3/s3-port.js';
-import type { RetryPolicy } from './retry.js';
 import { patternRules } from './rules.js';
 import type { Owner } from './safe-path.js';
 

@@ -1,8 +1,8 @@
 import { receiptKey, receiptsOf } from '../../shared/model/bucket-layout.js';
 import { manifestOf, type Receipt } from '../../shared/model/receipt.js';
 import type { ListedObject } from '../../shared/s3/s3-port.js';
+import type { EntryId } from '../../shared/bucket/keys.js';
 import { keyFor, type SyncContext } from './context.js';
-import type { EntryId } from './keys.js';
 
 /** Whose end a receipt confirms. */
 export interface Run {

@@ -1,6 +1,6 @@
+import { isDirId, type EntryId } from '../../shared/bucket/keys.js';
+import { fromMetadata } from '../../shared/bucket/metadata.js';
 import { keyFor, type SyncContext } from './context.js';
-import { isDirId, type EntryId } from './keys.js';
-import { fromMetadata } from './metadata.js';
 import { S3Error } from '../../shared/s3/s3-error.js';
 import { fetchWanted } from './upload.js';
 

@@ -3,8 +3,8 @@ import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { codeOf, InvalidRecordError, messageOf } from '../../shared/errors.js';
+import type { EntryId } from '../../shared/bucket/keys.js';
 import type { Entry } from './entry.js';
-import type { EntryId } from './keys.js';
 import type { RootIdentity } from './walk.js';
 
 /**

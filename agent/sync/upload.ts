@@ -1,14 +1,14 @@
 import { lstatSync, renameSync } from 'node:fs';
 import path from 'node:path';
 import { codeOf } from '../../shared/errors.js';
+import { idOf, pathOf, type EntryId } from '../../shared/bucket/keys.js';
+import { fromMetadata, toMetadata } from '../../shared/bucket/metadata.js';
 import { conflictPath } from './conflict-name.js';
 import { matchesEtag, openContent, sameContent, type Content } from './content.js';
 import { keyFor, keyNote, type SyncContext } from './context.js';
 import { download } from './download.js';
 import { toFileStat, type Entry, type WalkEntry } from './entry.js';
 import { partSizeFor } from './etag.js';
-import { idOf, pathOf, type EntryId } from './keys.js';
-import { fromMetadata, toMetadata } from './metadata.js';
 import type { Condition, ObjectHead, UploadedPart } from '../../shared/s3/s3-port.js';
 import { inFolder, parentOf } from './safe-path.js';
 import { S3Error } from '../../shared/s3/s3-error.js';

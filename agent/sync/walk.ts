@@ -1,8 +1,8 @@
 import { lstatSync, readdirSync, type Dirent } from 'node:fs';
 import path from 'node:path';
 import { codeOf } from '../../shared/errors.js';
+import { idOf, type EntryId } from '../../shared/bucket/keys.js';
 import { toFileStat, type WalkEntry } from './entry.js';
-import { idOf, type EntryId } from './keys.js';
 import { NO_RULES, type Rules } from './rules.js';
 import { exists } from './safe-path.js';
 

@@ -6,8 +6,8 @@ import fc from 'fast-check';
 import { conflictPath } from '../../../agent/sync/conflict-name.js';
 import { diff, needsMarker } from '../../../agent/sync/diff.js';
 import type { Entry, WalkEntry } from '../../../agent/sync/entry.js';
-import { decodeKey, encodePath, idOf, isDirId } from '../../../agent/sync/keys.js';
-import { fromMetadata, toMetadata } from '../../../agent/sync/metadata.js';
+import { decodeKey, encodePath, idOf, isDirId } from '../../../shared/bucket/keys.js';
+import { fromMetadata, toMetadata } from '../../../shared/bucket/metadata.js';
 import { LocalState, StateFile } from '../../../agent/sync/state.js';
 import type { WalkResult } from '../../../agent/sync/walk.js';
 

@@ -1,4 +1,5 @@
-import { DIR_MARKERS, RESERVED, rootOf } from '../../shared/model/bucket-layout.js';
+import { DIR_MARKERS, RESERVED, rootOf } from '../model/bucket-layout.js';
+import type { Kind } from './metadata.js';
 
 const MAX_COMPONENT_BYTES = 255;
 const MAX_KEY_BYTES = 1024;
@@ -78,8 +79,7 @@ function encodesTo(path: string, key: string): boolean {
  * the same name (one replaced by the other) stay two different things.
  */
 export type EntryId = string;
-export const idOf = (path: string, kind: 'file' | 'symlink' | 'dir'): EntryId =>
-  kind === 'dir' ? `${path}/` : path;
+export const idOf = (path: string, kind: Kind): EntryId => (kind === 'dir' ? `${path}/` : path);
 export const isDirId = (id: EntryId) => id.endsWith('/');
 export const pathOf = (id: EntryId) => (isDirId(id) ? id.slice(0, -1) : id);
 

@@ -1,5 +1,9 @@
-import { TYPE_BITS, type FileStat, type Kind } from './entry.js';
-import type { Metadata } from '../../shared/s3/s3-port.js';
+import type { Metadata } from '../s3/s3-port.js';
+
+export type Kind = 'file' | 'symlink' | 'dir';
+
+/** Unix file type bits as they are kept in `mode` (rclone's format). */
+const TYPE_BITS: Record<Kind, number> = { file: 0o100000, symlink: 0o120000, dir: 0o040000 };
 
 /** What an object's metadata says about the file; other tools' objects have none of it. */
 export interface FileMeta {
@@ -15,7 +19,12 @@ export interface FileMeta {
 }
 
 /** `mode` and `mtime` in rclone's format, the rest our own. */
-export function toMetadata(kind: Kind, stat: FileStat, md5: string, replica: string): Metadata {
+export function toMetadata(
+  kind: Kind,
+  stat: { mode: number; mtimeNs: bigint },
+  md5: string,
+  replica: string,
+): Metadata {
   const metadata: Metadata = {
     mode: (TYPE_BITS[kind] | stat.mode).toString(8),
     mtime: formatMtime(stat.mtimeNs),

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import { decodeKey, encodePath, KeyError, Keyspace } from '../../../agent/sync/keys.js';
+import { decodeKey, encodePath, KeyError, Keyspace } from '../../../shared/bucket/keys.js';
 
-describe('agent: key codec', () => {
+describe('key codec', () => {
   const same = [
     'a/b.txt',
     'with space',
