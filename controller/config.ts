@@ -1,6 +1,3 @@
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
-import { parseEnv } from 'node:util';
 import { z } from 'zod';
 import {
   booleanSetting,
@@ -10,7 +7,8 @@ import {
   secondsSetting,
   setting,
 } from '../shared/config.js';
-import { BerthError, codeOf } from '../shared/errors.js';
+import { s3Settings, readS3Keys } from '../shared/s3/settings.js';
+import { readSecret } from '../shared/secrets.js';
 import type { S3Settings } from './adapters/docker/agent-env.js';
 
 const cidr = z
@@ -19,6 +17,7 @@ const cidr = z
 
 const SETTINGS = {
   ...commonSettings,
+  ...s3Settings,
   BERTH_STACK: setting(
     z
       .string()
@@ -27,10 +26,6 @@ const SETTINGS = {
   ),
   BERTH_IMAGE_TAG: setting(z.string().default('latest')),
   BERTH_ADDRESS_POOL: setting(cidr.default('10.201.0.0/16')),
-  BERTH_S3_ENDPOINT: setting(z.string().default('')),
-  /** The bundled server, as services of the stack reach it. */
-  BERTH_S3_BUNDLED_ENDPOINT: setting(z.string().default('http://s3:8333')),
-  BERTH_S3_REGION: setting(z.string().default('us-east-1')),
   BERTH_S3_CREATE_BUCKETS: setting(z.string().optional()),
   BERTH_SYNC_INTERVAL: secondsSetting(15),
   BERTH_START_DEADLINE: secondsSetting(300),
@@ -47,35 +42,21 @@ export type ControllerSettings = Awaited<ReturnType<typeof readControllerSetting
 /** Settings of the controller from the environment and the secrets of the state folder. */
 export async function readControllerSettings(env: NodeJS.ProcessEnv) {
   const settings = readSettings(SETTINGS, env);
-  const secret = (name: string) => readSecret(path.join(settings.BERTH_STATE_DIR, 'secrets', name));
-  const [s3Env, agentTokenKey] = await Promise.all([secret('s3.env'), secret('agent-token.key')]);
+  const { BERTH_STATE_DIR: stateDir } = settings;
+  const [keys, agentTokenKey] = await Promise.all([
+    readS3Keys(stateDir),
+    readSecret(stateDir, 'agent-token.key'),
+  ]);
   const bundled = settings.BERTH_S3_ENDPOINT === '';
   const createBuckets = readSettings(
     { BERTH_S3_CREATE_BUCKETS: booleanSetting(bundled) },
     { BERTH_S3_CREATE_BUCKETS: settings.BERTH_S3_CREATE_BUCKETS },
   ).BERTH_S3_CREATE_BUCKETS;
-  const credentials = parseEnv(s3Env);
   const s3: S3Settings = {
     endpoint: settings.BERTH_S3_ENDPOINT,
     region: settings.BERTH_S3_REGION,
     createBuckets,
-    accessKeyId: credentials['AWS_ACCESS_KEY_ID'] ?? '',
-    secretAccessKey: credentials['AWS_SECRET_ACCESS_KEY'] ?? '',
+    ...keys,
   };
-  if (s3.accessKeyId === '' || s3.secretAccessKey === '') {
-    throw new BerthError(
-      'BERTH_CONFIG_INVALID',
-      'secrets/s3.env lacks AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY; add them, or run `make up`',
-    );
-  }
   return { ...settings, s3, agentTokenKey: agentTokenKey.trim() };
-}
-
-async function readSecret(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    const why = codeOf(error) ?? 'unreadable';
-    throw new BerthError('BERTH_SECRET_MISSING', `${file}: ${why}; \`make up\` makes it`, { cause: error });
-  }
 }

@@ -6,6 +6,7 @@ import { systemClock } from '../shared/clock.js';
 import { BerthError, messageOf } from '../shared/errors.js';
 import { createLogger } from '../shared/logger.js';
 import { urlsOf } from '../shared/model/urls.js';
+import { endpointOf } from '../shared/s3/settings.js';
 import { openRecords } from '../shared/store/records.js';
 import { Catalogue } from './adapters/discovery/catalogue.js';
 import { createDiscoveryServer } from './adapters/discovery/server.js';
@@ -48,10 +49,7 @@ async function main(): Promise<void> {
     cluster,
     gateway: new DockerGateway(docker),
     prober,
-    receipts: new S3Receipts({
-      ...settings.s3,
-      endpoint: settings.s3.endpoint === '' ? settings.BERTH_S3_BUNDLED_ENDPOINT : settings.s3.endpoint,
-    }),
+    receipts: new S3Receipts({ ...settings.s3, endpoint: endpointOf(settings) }),
     capacity: new ProcfsCapacity(settings.BERTH_STATE_DIR),
     metrics,
     clock: systemClock,
