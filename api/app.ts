@@ -4,11 +4,14 @@ import type { Logger } from '../shared/logger.js';
 import type { Records } from '../shared/store/records.js';
 import type { AgentKeySource } from './auth/agent-key.js';
 import type { KeyRing } from './auth/key-ring.js';
+import type { Buckets } from './download/buckets.js';
+import { Downloads } from './download/downloads.js';
 import { requireApiKey } from './middleware/authentication.js';
 import { methodNotAllowed, notFound, problemDetails } from './middleware/problem-details.js';
 import { requestLog } from './middleware/request-log.js';
 import { agentRouter } from './routes/agent.js';
 import { containersRouter } from './routes/containers.js';
+import { filesRouter } from './routes/files.js';
 import { probesRouter } from './routes/probes.js';
 import { systemRouter } from './routes/system.js';
 import { ChangeHub } from './services/change-hub.js';
@@ -21,6 +24,7 @@ export interface AppDependencies {
   records: Records;
   keys: Pick<KeyRing, 'verify'>;
   agentKey: AgentKeySource;
+  buckets: Buckets;
   clock: Clock;
   logger: Logger;
   settings: ApiSettings;
@@ -31,11 +35,12 @@ export interface AppDependencies {
 
 /** Builds the API. It holds no state that matters: all of it is in the records. */
 export function createApp(dependencies: AppDependencies): Express {
-  const { records, keys, agentKey, clock, logger, settings, version } = dependencies;
+  const { records, keys, agentKey, buckets, clock, logger, settings, version } = dependencies;
   const stopping = dependencies.stopping ?? new AbortController().signal;
   const facts = new FactsReader(records, logger);
   const hub = new ChangeHub(records.observed, clock);
   const workspaces = new Workspaces({ records, facts, hub, clock, settings });
+  const downloads = new Downloads({ workspaces, buckets, logger });
   const system = new System({ records, clock, version });
   const authenticated = requireApiKey(keys);
 
@@ -58,7 +63,7 @@ export function createApp(dependencies: AppDependencies): Express {
     response.set('Cache-Control', 'private, no-cache');
     next();
   });
-  app.use('/api/containers', containersRouter({ workspaces, settings, stopping }));
+  app.use('/api/containers', containersRouter({ workspaces, settings, stopping }), filesRouter(downloads));
   app.use('/api/system', systemRouter(system));
   app.use(notFound);
   app.use(problemDetails(logger));

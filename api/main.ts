@@ -8,6 +8,7 @@ import { openRecords } from '../shared/store/records.js';
 import { createApp } from './app.js';
 import { agentKeyOf } from './auth/agent-key.js';
 import { KeyRing } from './auth/key-ring.js';
+import { bucketsOf } from './download/buckets.js';
 import { readApiSettings } from './settings.js';
 
 /** Longer than the gateway keeps an idle connection (90 s): it must be the one to close it, or requests get lost. */
@@ -37,6 +38,7 @@ async function main(): Promise<void> {
     records,
     keys,
     agentKey,
+    buckets: bucketsOf(settings),
     clock: systemClock,
     logger,
     settings,

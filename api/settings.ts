@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { BerthError } from '../shared/errors.js';
 import { commonSettings, portSetting, readSettings, setting } from '../shared/config.js';
+import { s3Settings } from '../shared/s3/settings.js';
 import { BCRYPT_HASH, KEY_ID } from './auth/api-key.js';
 
 /** `id:bcrypthash` pairs; an error never repeats the text, for it may hold a key in clear. */
@@ -23,6 +24,7 @@ const apiKeysSetting = setting(
 
 const shape = {
   ...commonSettings,
+  ...s3Settings,
   BERTH_API_PORT: portSetting(8080),
   /** Address to listen on; all of them unless set. */
   BERTH_API_HOST: setting(z.string().optional()),

@@ -21,7 +21,7 @@ import type { Readable } from 'node:stream';
 import { BerthError } from '../../shared/errors.js';
 import { isDirId, pathOf, type EntryId } from '../../shared/bucket/keys.js';
 import { fromMetadata, type FileMeta } from '../../shared/bucket/metadata.js';
-import { toS3Failure } from './body-error.js';
+import { toS3Failure } from '../../shared/s3/body-error.js';
 import { keyNote, type SyncContext } from './context.js';
 import { toFileStat, type Entry } from './entry.js';
 import { md5Hex } from './etag.js';

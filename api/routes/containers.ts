@@ -15,6 +15,7 @@ import { decodeCursor } from '../services/cursor.js';
 import type { WorkspaceView } from '../services/view.js';
 import type { Declared, WaitRequest, Workspaces } from '../services/workspaces.js';
 import type { ApiSettings } from '../settings.js';
+import { goneSignal } from './gone-signal.js';
 import { parseBody, parseQuery, waitOf, waitQuerySchema } from './validation.js';
 
 export interface ContainersOptions {
@@ -92,17 +93,6 @@ interface Goal {
   done: Phase;
   doneStatus: number;
   until: (wait: WaitRequest) => Promise<WorkspaceView>;
-}
-
-/** Aborted when the client goes away before it has its answer. */
-function goneSignal(response: Response): AbortSignal {
-  const gone = new AbortController();
-  response.once('close', () => {
-    if (!response.writableEnded) gone.abort();
-  });
-  // It may have left while the declaration was written.
-  if (response.closed) gone.abort();
-  return gone.signal;
 }
 
 function startSchemaOf(settings: ContainersOptions['settings']) {

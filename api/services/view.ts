@@ -82,6 +82,20 @@ export function viewOf(facts: Facts, settings: ViewSettings): WorkspaceView | nu
   };
 }
 
+/**
+ * Where the files of a workspace are: what it declares while it lives, and once it is stopped, where its
+ * last run left them.
+ *
+ * @returns null when nobody can say
+ */
+export function targetOf(facts: Facts, settings: ViewSettings): { bucket: string; prefix: string } | null {
+  const view = viewOf(facts, settings);
+  if (view === null) return null;
+  const seen = ownObserved(facts.desired.kind === 'valid' ? facts.desired.value : null, facts.observed);
+  if (view.status === 'stopped' && seen !== null && seen.runTarget !== null) return seen.runTarget;
+  return view.bucketId === null ? null : { bucket: view.bucketId, prefix: view.prefix ?? '' };
+}
+
 function syncOf({ lastSyncAt: _shownApart, ...sync }: AgentReport['sync']): WorkspaceView['sync'] {
   return sync;
 }

@@ -8,7 +8,7 @@ import { Problem } from '../problem.js';
 import { waitFor, type ChangeHub } from './change-hub.js';
 import { encodeCursor } from './cursor.js';
 import type { Facts, FactsReader } from './facts.js';
-import { etagOfView, viewOf, type ViewSettings, type WorkspaceView } from './view.js';
+import { etagOfView, targetOf, viewOf, type ViewSettings, type WorkspaceView } from './view.js';
 
 /** Another writer may get in between a read and a write; this often it is tried anew. */
 const WRITE_TRIES = 5;
@@ -148,6 +148,17 @@ export class Workspaces {
     const facts = await this.factsOf(id);
     const view = this.view(facts);
     return { view, etag: etagOfView(facts, view) };
+  }
+
+  /**
+   * Where the files of a workspace are.
+   *
+   * @throws Problem `BERTH_WORKSPACE_UNKNOWN`; `BERTH_SPEC_INVALID` when its declaration never was valid
+   */
+  async target(id: string): Promise<{ bucket: string; prefix: string }> {
+    const target = targetOf(await this.factsOf(id), this.options.settings);
+    if (target !== null) return target;
+    throw new Problem('BERTH_SPEC_INVALID', `The declaration of ${id} is broken and names no bucket.`);
   }
 
   /** One page of workspaces, in the order of their ids. */

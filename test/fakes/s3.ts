@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { Readable } from 'node:stream';
+import { addAbortSignal, Readable } from 'node:stream';
 import { multipartEtag } from '../../agent/sync/etag.js';
 import type {
   Condition,
@@ -43,11 +43,17 @@ export class FakeS3 implements S3Port {
   bucketExists = true;
   /** Decides the fate of each request. */
   fault: (call: Call) => Fault = () => null;
+  /** How the content of an object arrives; like an answer of Node's own, it fails unheard while nobody reads it. */
+  bodyOf: (key: string, content: Buffer) => Readable = (_key, content) =>
+    Readable.from(content.length === 0 ? [] : [content]).on('error', () => undefined);
   private uploadNumber = 0;
 
-  async *list(prefix: string): AsyncGenerator<ListedObject[]> {
-    const keys = await this.answer('list', prefix, () =>
-      [...this.objects.keys()].filter((key) => key.startsWith(prefix)).sort(byBytes),
+  async *list(prefix: string, signal?: AbortSignal): AsyncGenerator<ListedObject[]> {
+    const keys = await this.answer(
+      'list',
+      prefix,
+      () => [...this.objects.keys()].filter((key) => key.startsWith(prefix)).sort(byBytes),
+      signal,
     );
     for (let start = 0; start < keys.length; start += PAGE) {
       yield keys.slice(start, start + PAGE).flatMap((key) => {
@@ -61,12 +67,14 @@ export class FakeS3 implements S3Port {
     return this.answer('head', key, () => this.objects.get(key) ?? null);
   }
 
-  get(key: string): Promise<ObjectContent> {
-    return this.answer('get', key, () => {
+  get(key: string, signal?: AbortSignal): Promise<ObjectContent> {
+    const read = () => {
       const object = this.objects.get(key);
       if (!object) throw new S3Error('missing', 'NoSuchKey', 'no such key', 404);
-      return { ...object, body: Readable.from(object.size === 0 ? [] : [object.body]) };
-    });
+      const body = this.bodyOf(key, object.body);
+      return { ...object, body: signal ? addAbortSignal(signal, body) : body };
+    };
+    return this.answer('get', key, read, signal);
   }
 
   put(key: string, body: Buffer, metadata: Metadata, condition: Condition): Promise<{ etag: string }> {
@@ -156,11 +164,12 @@ export class FakeS3 implements S3Port {
     if (!holds) throw new S3Error('precondition', 'PreconditionFailed', 'a condition did not hold', 412);
   }
 
-  private async answer<T>(method: string, key: string, work: () => T): Promise<T> {
+  private async answer<T>(method: string, key: string, work: () => T, signal?: AbortSignal): Promise<T> {
     const call = { method, key };
     this.calls.push(call);
     // Requests take time, so that those sent together are under way together.
     await new Promise<void>((resolve) => setImmediate(resolve));
+    if (signal?.aborted === true) throw hungUp();
     const fault = this.fault(call);
     if (fault instanceof S3Error) throw fault;
     if (fault === 'dropBefore') throw hungUp();

@@ -8,6 +8,7 @@ import winston from 'winston';
 import { createApp, type AppDependencies } from '../../../api/app.js';
 import { agentKeyOf } from '../../../api/auth/agent-key.js';
 import { KeyRing } from '../../../api/auth/key-ring.js';
+import { bucketsOf } from '../../../api/download/buckets.js';
 import type { FieldError } from '../../../api/problem.js';
 import type { WorkspaceView } from '../../../api/services/view.js';
 import { readApiSettings } from '../../../api/settings.js';
@@ -73,6 +74,7 @@ export class TestApi {
       records,
       keys,
       agentKey,
+      buckets: bucketsOf(settings),
       clock: systemClock,
       logger,
       settings,

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
-import { codeOf, messageOf } from '../../shared/errors.js';
-import { S3Error, wordsFor } from '../../shared/s3/s3-error.js';
+import { codeOf, messageOf } from '../errors.js';
+import { S3Error, wordsFor } from './s3-error.js';
 
 /** Errors of the local disk; repeating the request would not mend them. */
 const LOCAL = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EACCES', 'EPERM', 'EFBIG', 'ENAMETOOLONG']);
