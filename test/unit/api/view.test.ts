@@ -1,8 +1,19 @@
 import { expect } from 'chai';
+import { plan } from '../../../controller/plan/plan.js';
 import { InvalidRecordError } from '../../../shared/errors.js';
 import type { Desired } from '../../../shared/model/desired.js';
+import { observedSchema } from '../../../shared/model/observed.js';
 import type { Facts } from '../../../api/services/facts.js';
 import { etagOfView, viewOf, type WorkspaceView } from '../../../api/services/view.js';
+import {
+  declare,
+  EMPTY_WORLD,
+  fullWorld,
+  inputOf,
+  NOW as plannedAt,
+  reportOf,
+  saved,
+} from '../../support/planning.js';
 import { desired, NOW, observed, report, stopped } from './fixtures.js';
 
 const SETTINGS = {
@@ -102,6 +113,27 @@ describe('view of a workspace', () => {
     const given = facts(declared, { observed: observed(declared, { phase: 'stopping' }) });
     expect(view({ ...given, report: { ...stored(), finalSync } }).finalSync).to.deep.equal(finalSync);
     expect(view({ ...given, report: { ...stored('run-0'), finalSync } }).finalSync).to.equal(null);
+  });
+
+  it('of a stopped workspace keeps the receipt, what it counts, and when it was read back', () => {
+    const deleted = declare({}, { deletionRequestedAt: plannedAt.toISOString() });
+    const running = plan(inputOf(declare(), fullWorld(declare()))).observed;
+    const report = reportOf('finished', { finalSync: saved });
+    const world = { ...fullWorld(declare()), service: null, tasks: [] };
+    const verified = plan(inputOf(deleted, world, { observed: running, report })).observed;
+    // Looked at later, from the file alone, when the report is gone.
+    const later = {
+      observed: observedSchema.parse(JSON.parse(JSON.stringify(verified))),
+      now: new Date(plannedAt.getTime() + 60_000),
+    };
+    const { observed } = plan(inputOf(deleted, EMPTY_WORLD, later));
+    const given = { ...facts(deleted, { observed }), id: deleted.metadata.id };
+    const shown = view(given);
+    expect(shown).to.deep.include({ status: 'stopped', finalSync: saved });
+    expect(shown.finalSync).to.include({ receipt: 'f'.repeat(64), files: 1, bytes: 1 });
+    expect(shown.conditions.find(({ type }) => type === 'FinalSyncVerified')).to.deep.include({
+      ...{ status: 'True', reason: 'Saved', lastTransitionTime: plannedAt.toISOString() },
+    });
   });
 
   it('lets nothing of an earlier workspace of the same name leak into a new one', () => {
