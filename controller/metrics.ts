@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { PHASES, type Observed, type Phase } from '../shared/model/observed.js';
+import { SyncMetrics } from './sync-metrics.js';
 
 /** The controller's series (docs/operations.md). Names follow Prometheus' conventions: base units, `_total`. */
 export class Metrics {
@@ -70,6 +71,8 @@ export class Metrics {
     help: 'Polls of the gateway that were answered',
     registers: [this.registry],
   });
+
+  readonly sync = new SyncMetrics(this.registry);
 
   constructor() {
     collectDefaultMetrics({ register: this.registry, prefix: 'berth_' });

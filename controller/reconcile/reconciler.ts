@@ -1,6 +1,7 @@
 import { newUid } from '../../shared/model/ids.js';
 import { generationOf } from '../../shared/model/desired.js';
 import type { Observed } from '../../shared/model/observed.js';
+import type { StoredReport } from '../../shared/model/report.js';
 import { messageOf, TerminalError } from '../../shared/errors.js';
 import type { Clock } from '../../shared/clock.js';
 import type { Logger } from '../../shared/logger.js';
@@ -31,6 +32,8 @@ export interface ReconcilerDeps extends ExecutorDeps {
   policy: Policy;
   domain: string;
   httpsPort: number;
+  /** Told at each look what is on record of a workspace. */
+  onLook: (id: string, observed: Observed | null, report: StoredReport | null) => void;
   /** Told of each phase that a workspace enters. */
   onTransition: (before: Observed | null, after: Observed) => void;
 }
@@ -55,11 +58,12 @@ export function createReconciler(deps: ReconcilerDeps): (id: string) => Promise<
         problem: observedRead.problem.message,
       });
     }
+    const report = reportRead.kind === 'valid' ? reportRead.value : null;
+    deps.onLook(id, observed, report);
     const world = worldOf(id, await deps.fresh(), observed);
     const route = routeToProve(world);
     if (route !== null && observed?.provenRoute !== route) world.routes = await deps.prober.probe(id);
 
-    const report = reportRead.kind === 'valid' ? reportRead.value : null;
     const question = receiptToVerify(world, observed, report);
     if (question !== null) world.receipt = await deps.receipts.verify(question);
 

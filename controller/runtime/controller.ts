@@ -18,7 +18,7 @@ const IDLE_SWEEP_MS = 2000;
 const BUSY_SWEEP_MS = 40;
 const SYSTEM_INTERVAL_MS = 5000;
 
-export interface ControllerDeps extends Omit<ReconcilerDeps, 'fresh' | 'onTransition'> {
+export interface ControllerDeps extends Omit<ReconcilerDeps, 'fresh' | 'onLook' | 'onTransition'> {
   records: Records;
   cluster: Cluster;
   capacity: Capacity;
@@ -55,6 +55,7 @@ export class Controller {
     const reconcile = createReconciler({
       ...deps,
       fresh: () => this.cache.fresh(),
+      onLook: (id, observed, report) => metrics.sync.note(id, observed, report),
       onTransition: (before, after) => this.noteTransition(before, after),
     });
     this.queue = new WorkQueue((id) => this.measured(id, reconcile), {

@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
 import bcrypt from 'bcryptjs';
+import { openRecords } from '../../../shared/store/records.js';
 import { eventually } from '../../support/swarm.js';
+import { desired, observed, report } from '../../unit/api/fixtures.js';
 
 /** The real API and the real controller as processes, with an engine that is not there. */
 describe('While the Docker engine is down', function () {
@@ -13,6 +15,7 @@ describe('While the Docker engine is down', function () {
   const secret = 'a'.repeat(32);
   let stateDir: string;
   let base: string;
+  let metricsUrl: string;
   let processes: ChildProcess[];
   const output: string[] = [];
 
@@ -25,6 +28,7 @@ describe('While the Docker engine is down', function () {
     await writeFile(path.join(stateDir, 'tls/ca.crt'), '');
     const [api, metrics, discovery] = await Promise.all([freePort(), freePort(), freePort()]);
     base = `http://127.0.0.1:${api}`;
+    metricsUrl = `http://127.0.0.1:${metrics}/metrics`;
     const env = {
       ...process.env,
       BERTH_STATE_DIR: stateDir,
@@ -79,6 +83,25 @@ describe('While the Docker engine is down', function () {
     expect(read.status).to.equal('starting');
     const list = (await (await call('GET', '/api/containers')).json()) as { items: unknown[] };
     expect(list.items).to.have.length(1);
+  });
+
+  it('shows how far the buckets of what still runs are behind', async () => {
+    const records = await openRecords(stateDir);
+    await records.observed.write('seen', observed(desired('seen')));
+    const { sync } = report();
+    const behind = {
+      ...report({ sync: { ...sync, pendingBytes: 4096 } }),
+      receivedAt: new Date().toISOString(),
+    };
+    const sample = 'berth_workspace_sync_pending_bytes{workspace="seen"} 4096';
+    await eventually('told', async () => {
+      await records.reports.write('seen', behind);
+      const text = await fetch(metricsUrl).then(
+        (response) => response.text(),
+        () => '',
+      );
+      return text.includes(sample);
+    });
   });
 
   it('keeps the controller trying, without giving up', async () => {

@@ -221,6 +221,7 @@ class Story {
       policy: { allowedImages: ['berth/workspace'], startDeadlineMs: 300_000, stopDeadlineMs: 600_000 },
       domain: 'berth.localhost',
       httpsPort: 443,
+      onLook: () => undefined,
       onTransition: (_before, after) => this.checkPhase(after.phase),
     });
     try {
