@@ -1,4 +1,4 @@
-import { AwsS3 } from '../../shared/s3/aws.js';
+import { S3Client } from '../../shared/s3/client.js';
 import type { S3Port } from '../../shared/s3/s3-port.js';
 import { endpointOf, readS3Keys } from '../../shared/s3/settings.js';
 import type { ApiSettings } from '../settings.js';
@@ -26,7 +26,7 @@ type S3Settings = Pick<
 export function bucketsOf(settings: S3Settings): Buckets {
   const server = { endpoint: endpointOf(settings), region: settings.BERTH_S3_REGION };
   return async (bucket) => {
-    const s3 = new AwsS3({ ...server, ...(await readS3Keys(settings.BERTH_STATE_DIR)), bucket });
+    const s3 = new S3Client({ ...server, ...(await readS3Keys(settings.BERTH_STATE_DIR)), bucket });
     return { s3, close: () => s3.close() };
   };
 }
