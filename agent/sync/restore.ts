@@ -44,6 +44,8 @@ export async function restore(context: SyncContext, options: RestoreOptions): Pr
   context.state.adopt(identity);
   const listed = await listAll(context, options);
   const view = viewOf(listed, context.keys);
+  // Not gone from the bucket: what the disk has of them is set aside, not removed.
+  for (const id of view.hidden) context.state.delete(id);
   const seen = await walk(context.root);
   for (const leftover of seen.leftovers) await removeFile(context, leftover);
   const plan = planRestore(view.entries, context.state.entries, seen.entries, context.state.complete);

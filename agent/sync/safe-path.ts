@@ -60,7 +60,7 @@ export async function inFolder<T>(
 /**
  * Makes a folder and its parents where they are missing.
  *
- * @throws ObstacleError when a file is in the way; UnsafePathError when a link is
+ * @throws ObstacleError when a file or link is in the way
  */
 export async function ensureFolder(root: string, relative: string, owner: Owner): Promise<void> {
   if (relative === '') return;
@@ -83,9 +83,7 @@ function makeFolder(parent: string, relative: string, owner: Owner): void {
     if (owner) lchownSync(folder, owner.uid, owner.gid);
   } catch (error) {
     if (codeOf(error) !== 'EEXIST') throw error;
-    const stat = lstatSync(folder);
-    if (stat.isSymbolicLink()) throw new UnsafePathError(relative, 'a link is in the way');
-    if (!stat.isDirectory()) throw new ObstacleError(relative);
+    if (!lstatSync(folder).isDirectory()) throw new ObstacleError(relative);
   }
 }
 

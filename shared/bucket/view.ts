@@ -12,6 +12,8 @@ export interface RemoteEntry {
 
 export interface RemoteView {
   entries: Map<EntryId, RemoteEntry>;
+  /** Entries whose names others need: in the bucket, but not on the disk. */
+  hidden: EntryId[];
   /** Objects that cannot become files here; they stay in the bucket untouched. */
   refused: { key: string; reason: string }[];
 }
@@ -21,7 +23,7 @@ export interface RemoteView {
  * two keys for one path, a file where other keys need a folder.
  */
 export function viewOf(listed: Iterable<ListedObject>, keys: Keyspace): RemoteView {
-  const view: RemoteView = { entries: new Map(), refused: [] };
+  const view: RemoteView = { entries: new Map(), hidden: [], refused: [] };
   for (const object of listed) {
     try {
       const id = keys.entryOf(object.key);
@@ -62,6 +64,7 @@ function refuseFilesInTheWay(view: RemoteView): void {
   }
   const refuse = (entry: RemoteEntry, reason: string) => {
     view.entries.delete(entry.id);
+    view.hidden.push(entry.id);
     view.refused.push({ key: entry.key, reason });
   };
   for (const entry of [...view.entries.values()]) {

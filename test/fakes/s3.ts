@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { addAbortSignal, Readable } from 'node:stream';
 import { multipartEtag } from '../../agent/sync/etag.js';
 import type {
@@ -12,8 +12,14 @@ import type {
 } from '../../shared/s3/s3-port.js';
 import { S3Error } from '../../shared/s3/s3-error.js';
 
-interface Stored extends ObjectHead {
+export interface Stored extends ObjectHead {
   body: Buffer;
+}
+
+interface Upload {
+  key: string;
+  metadata: Metadata;
+  parts: Map<number, Buffer>;
 }
 
 /** What happens to a request: `null` lets it through. */
@@ -26,6 +32,8 @@ export type Fault =
   | S3Error;
 
 export type Call = { method: string; key: string };
+/** A request on its way to the server, or its answer on the way back. */
+export type Leg = 'request' | 'answer';
 
 const PAGE = 1000;
 
@@ -34,10 +42,10 @@ const PAGE = 1000;
  * on it and on the real server.
  */
 export class FakeS3 implements S3Port {
-  readonly objects = new Map<string, Stored>();
+  readonly objects: Map<string, Stored>;
   /** Folders that keys implied, which stay when they are empty, as in SeaweedFS. */
-  readonly folders = new Set<string>();
-  readonly uploads = new Map<string, { key: string; metadata: Metadata; parts: Map<number, Buffer> }>();
+  readonly folders: Set<string>;
+  readonly uploads: Map<string, Upload>;
   /** Every request that arrived or was meant to. */
   calls: Call[] = [];
   bucketExists = true;
@@ -46,7 +54,20 @@ export class FakeS3 implements S3Port {
   /** How the content of an object arrives; like an answer of Node's own, it fails unheard while nobody reads it. */
   bodyOf: (key: string, content: Buffer) => Readable = (_key, content) =>
     Readable.from(content.length === 0 ? [] : [content]).on('error', () => undefined);
-  private uploadNumber = 0;
+  /** How long each leg takes: requests take time, so that those sent together are under way together. */
+  passing = (_call: Call, leg: Leg): Promise<void> =>
+    leg === 'request' ? new Promise((resolve) => setImmediate(resolve)) : Promise.resolve();
+  /** Sees what was carried out, with the object before and after it. */
+  carriedOut: (call: Call, before: Stored | undefined, after: Stored | undefined) => void = () => undefined;
+  /** Whether a condition counts; a server that knows none would say no. */
+  heeds: (call: Call, condition: Condition) => boolean = () => true;
+
+  /** @param same - the server whose content this one shares, as another client of it */
+  constructor(same?: FakeS3) {
+    this.objects = same?.objects ?? new Map<string, Stored>();
+    this.folders = same?.folders ?? new Set<string>();
+    this.uploads = same?.uploads ?? new Map<string, Upload>();
+  }
 
   async *list(prefix: string, signal?: AbortSignal): AsyncGenerator<ListedObject[]> {
     const keys = await this.answer(
@@ -79,14 +100,14 @@ export class FakeS3 implements S3Port {
 
   put(key: string, body: Buffer, metadata: Metadata, condition: Condition): Promise<{ etag: string }> {
     return this.answer('put', key, () => {
-      this.check(key, condition);
+      this.check({ method: 'put', key }, condition);
       return this.store(key, body, metadata, createHash('md5').update(body).digest('hex'));
     });
   }
 
   remove(key: string, etag: string): Promise<void> {
     return this.answer('remove', key, () => {
-      this.check(key, { kind: 'match', etag });
+      this.check({ method: 'remove', key }, { kind: 'match', etag });
       this.objects.delete(key);
     });
   }
@@ -100,7 +121,7 @@ export class FakeS3 implements S3Port {
 
   startUpload(key: string, metadata: Metadata): Promise<string> {
     return this.answer('startUpload', key, () => {
-      const id = `upload-${++this.uploadNumber}`;
+      const id = randomUUID();
       this.uploads.set(id, { key, metadata, parts: new Map() });
       return id;
     });
@@ -116,7 +137,7 @@ export class FakeS3 implements S3Port {
   completeUpload(key: string, uploadId: string, parts: UploadedPart[], condition: Condition) {
     return this.answer('completeUpload', key, () => {
       const upload = this.upload(uploadId);
-      this.check(key, condition);
+      this.check({ method: 'completeUpload', key }, condition);
       const bodies = parts.map((part) => upload.parts.get(part.number) ?? Buffer.alloc(0));
       this.uploads.delete(uploadId);
       const digests = bodies.map((body) => createHash('md5').update(body).digest());
@@ -157,7 +178,9 @@ export class FakeS3 implements S3Port {
     return { etag };
   }
 
-  private check(key: string, condition: Condition): void {
+  private check(call: Call, condition: Condition): void {
+    if (!this.heeds(call, condition)) return;
+    const { key } = call;
     const present = this.objects.get(key);
     const holds =
       condition.kind === 'absent' ? !present && !this.folders.has(key) : present?.etag === condition.etag;
@@ -167,14 +190,23 @@ export class FakeS3 implements S3Port {
   private async answer<T>(method: string, key: string, work: () => T, signal?: AbortSignal): Promise<T> {
     const call = { method, key };
     this.calls.push(call);
-    // Requests take time, so that those sent together are under way together.
-    await new Promise<void>((resolve) => setImmediate(resolve));
-    if (signal?.aborted === true) throw hungUp();
+    await this.passing(call, 'request');
+    try {
+      if (signal?.aborted === true) throw hungUp();
+      return this.carryOut(call, work);
+    } finally {
+      await this.passing(call, 'answer');
+    }
+  }
+
+  private carryOut<T>(call: Call, work: () => T): T {
     const fault = this.fault(call);
     if (fault instanceof S3Error) throw fault;
     if (fault === 'dropBefore') throw hungUp();
     if (!this.bucketExists) throw new S3Error('bucket', 'NoSuchBucket', 'the bucket does not exist', 404);
+    const before = this.objects.get(call.key);
     const result = work();
+    this.carriedOut(call, before, this.objects.get(call.key));
     if (fault === 'dropAfter') throw hungUp();
     return result;
   }

@@ -15,7 +15,13 @@ export class Replica {
 
   constructor(
     public s3: S3Port,
-    private readonly options: { prefix?: string; createBucket?: boolean; log?: Logger; run?: Run } = {},
+    private readonly options: {
+      prefix?: string;
+      createBucket?: boolean;
+      log?: Logger;
+      run?: Run;
+      now?: () => number;
+    } = {},
   ) {}
 
   /** A new agent on what is there; what the last one had in memory is gone. */
@@ -29,9 +35,11 @@ export class Replica {
         createBucket: this.options.createBucket ?? false,
         ...(this.options.run === undefined ? {} : { run: this.options.run }),
         retry: { attempts: 3, baseMs: 1, maxMs: 2 },
+        restoreRetry: { attempts: Infinity, baseMs: 1, maxMs: 2 },
       },
       this.s3,
       this.options.log ?? silentLogger(),
+      this.options.now,
     );
     return this;
   }

@@ -172,6 +172,22 @@ describe('agent: sync when things go wrong', () => {
     expect([...s3.objects.keys()], 'nothing that was refused is deleted').to.deep.equal(before);
   });
 
+  it('never removes the only copy of a file whose name others need for a folder', async () => {
+    replica.dispose();
+    // Nothing was written so lately that its time stamps say little.
+    replica = new Replica(s3, { now: () => Date.now() + 10_000 });
+    await replica.start();
+    fs.writeFileSync(replica.at('d'), 'file');
+    await replica.engine.cycle();
+    s3.seed('d/x', 'in folder');
+    await replica.start();
+    await replica.engine.cycle();
+    const tree = replica.tree();
+    expect(tree).to.include({ 'd/x': 'in folder' });
+    expect(Object.values(tree), 'set aside').to.include('file');
+    expect(bucket(), 'as the other left it').to.include({ d: 'file', 'd/x': 'in folder' });
+  });
+
   it('never follows a link that took a folder’s place', async () => {
     await replica.start();
     fs.mkdirSync(`${replica.base}/secret`);
