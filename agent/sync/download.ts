@@ -5,11 +5,9 @@ import {
   fchownSync,
   futimesSync,
   lchownSync,
-  linkSync,
   lstatSync,
   lutimesSync,
   openSync,
-  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -28,6 +26,7 @@ import { md5Hex } from './etag.js';
 import { collect } from '../../shared/s3/collect.js';
 import { S3Error } from '../../shared/s3/s3-error.js';
 import type { ObjectContent } from '../../shared/s3/s3-port.js';
+import type { Place } from './place.js';
 import { ensureFolder, inFolder, parentOf } from './safe-path.js';
 import { TEMP_PREFIX } from './walk.js';
 
@@ -37,8 +36,8 @@ const WRITE_AT_ONCE = 256 * 1024;
 const MAX_LINK_BYTES = 4095;
 
 export interface DownloadOptions {
-  /** Whether a file that has the name already is replaced; if not, the call rejects with EEXIST. */
-  replace: boolean;
+  /** What may be replaced; the call rejects with EEXIST when something else has the name. */
+  place: Place;
   /** What to remember as the time of reading (see `Entry.readAtMs`). */
   readAtMs: number;
   signal?: AbortSignal | undefined;
@@ -46,7 +45,7 @@ export interface DownloadOptions {
 
 /**
  * Brings one object to the disk: written under a temporary name in the same folder, then put into its
- * place in one step, so that nobody ever sees half a file. Records it in the state.
+ * place. Records it in the state.
  *
  * @throws S3Error, UnsafePathError, ObstacleError, or the operating system's errors
  */
@@ -70,9 +69,7 @@ export async function download(
             ? await writeLink(temporary, object, context)
             : await writeFile(temporary, object, meta, context, options.signal);
         const target = path.join(folder, path.posix.basename(relative));
-        if (options.replace) renameSync(temporary, target);
-        else linkSync(temporary, target);
-        if (!options.replace) rmSync(temporary);
+        options.place(temporary, target);
         const stat = lstatSync(target, { bigint: true });
         context.state.set(
           id,

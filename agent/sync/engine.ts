@@ -4,12 +4,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { InvalidRecordError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
 import type { AgentReport, FinalSync } from '../../shared/model/report.js';
-import { Keyspace } from '../../shared/bucket/keys.js';
+import { Keyspace, type EntryId } from '../../shared/bucket/keys.js';
 import { fullJitterMs, retrying, type RetryPolicy } from '../../shared/s3/retry.js';
 import type { SyncContext } from './context.js';
 import { runCycle, type CycleMemory, type CycleResult, type Failure } from './cycle.js';
 import { DEFAULT_LIMITS } from './limits.js';
 import type { S3Port } from '../../shared/s3/s3-port.js';
+import { pull } from './pull.js';
 import { compareWithBucket, writeReceipt, type Run } from './receipt.js';
 import { restore } from './restore.js';
 import { CYCLE_RETRY, failureOf, Outage, RESTORE_RETRY } from './retry.js';
@@ -60,6 +61,9 @@ export class SyncEngine {
   private lastActivityAt: number | null = null;
   private last: CycleResult | null = null;
   private retryMessage: string | null = null;
+  /** Why others' changes could not be brought. */
+  private pullFailure: Failure | null = null;
+  private readonly refused = new Map<EntryId, string>();
 
   private constructor(
     private readonly settings: EngineSettings,
@@ -113,7 +117,7 @@ export class SyncEngine {
       special: this.last?.special ?? 0,
       hardLinks: this.last?.hardLinks ?? 0,
       leftOut: { count: this.last?.leftOut.length ?? 0, examples: examplesOf(this.last?.leftOut ?? []) },
-      error: this.retryMessage ?? (this.last && errorOf(this.last)),
+      error: this.retryMessage ?? (this.last && errorOf(this.last)) ?? this.pullFailure?.message ?? null,
     };
   }
 
@@ -162,6 +166,30 @@ export class SyncEngine {
     const result = await this.run({ deletes: true, final: false });
     this.tellChange(before, result);
     return result.changed || before !== this.trouble();
+  }
+
+  /**
+   * Brings the changes of others to the disk; those that nobody made here as well.
+   *
+   * @returns whether it is worth a report: something changed, or how it fails
+   */
+  async pull(): Promise<boolean> {
+    if (!this.context.state.complete) return false;
+    const before = this.pullFailure;
+    const context = this.guardedBy(new Outage());
+    try {
+      const { downloaded, removed } = await pull(context, { saved: this.saver.tick, refused: this.refused });
+      this.pullFailure = null;
+      if (downloaded + removed > 0) this.context.log.info('changes of others', { downloaded, removed });
+      return downloaded + removed > 0 || before !== null;
+    } catch (error) {
+      this.pullFailure = { path: '', ...failureOf(error) };
+      if (before?.code === this.pullFailure.code) return false;
+      this.context.log.warn('changes of others could not be brought', { error: this.pullFailure.message });
+      return true;
+    } finally {
+      await this.saver.flush();
+    }
   }
 
   /**
@@ -228,11 +256,7 @@ export class SyncEngine {
     signal?: AbortSignal,
   ): Promise<CycleResult> {
     const outage = new Outage();
-    const policy = this.settings.retry ?? CYCLE_RETRY;
-    const context: SyncContext = {
-      ...this.context,
-      request: (send) => retrying(policy, () => outage.guard(send), { signal }),
-    };
+    const context = this.guardedBy(outage, signal);
     // Deletes of a state that never described the whole bucket are no deletes.
     const deletes = options.deletes && context.state.complete;
     const result = await runCycle(context, this.memory, { ...options, deletes }, outage, this.saver.tick);
@@ -241,6 +265,11 @@ export class SyncEngine {
     if (errorOf(result) === null) this.lastSyncAt = this.context.now();
     this.lastActivityAt = later(this.lastActivityAt, result.activityAtMs);
     return result;
+  }
+
+  private guardedBy(outage: Outage, signal?: AbortSignal): SyncContext {
+    const policy = this.settings.retry ?? CYCLE_RETRY;
+    return { ...this.context, request: (send) => retrying(policy, () => outage.guard(send), { signal }) };
   }
 
   /** A server that is away all night is worth two lines of log, not two thousand. */

@@ -55,11 +55,15 @@ function decide(entry: RemoteEntry, known: Entry | undefined, local: WalkEntry, 
   else plan.compare.push(entry);
 }
 
-/** An emptied bucket is more likely an accident than a wish; what is on the disk is then sent again. */
+/** What is on the disk is then sent again. */
 function holdMassRemoval(plan: RestorePlan, inBucket: number, known: number): void {
-  const count = plan.removeLocal.length;
-  const emptied = inBucket === 0 && count > 0;
-  if (!emptied && !(count > MANY && count > known * LARGE_SHARE)) return;
+  if (!isMassRemoval(plan.removeLocal.length, inBucket, known)) return;
   plan.forget.push(...plan.removeLocal);
   plan.removeLocal = [];
+}
+
+/** An emptied bucket is more likely an accident than a wish. */
+export function isMassRemoval(count: number, inBucket: number, known: number): boolean {
+  const emptied = inBucket === 0 && count > 0;
+  return emptied || (count > MANY && count > known * LARGE_SHARE);
 }

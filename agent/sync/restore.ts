@@ -1,16 +1,19 @@
 import { lstatSync, rmdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { codeOf, messageOf } from '../../shared/errors.js';
-import { idOf, isDirId, KeyError, pathOf, type EntryId } from '../../shared/bucket/keys.js';
+import { isDirId, KeyError, pathOf, type EntryId } from '../../shared/bucket/keys.js';
 import { fromMetadata } from '../../shared/bucket/metadata.js';
 import { viewOf, type RemoteEntry, type RemoteView } from '../../shared/bucket/view.js';
 import { matchesEtag, openContent } from './content.js';
 import { keyNote, type SyncContext } from './context.js';
 import { RACY_WINDOW_MS } from './diff.js';
 import { download } from './download.js';
+import { removeEmptied } from './emptied.js';
 import type { WalkEntry } from './entry.js';
 import { forEachLimited } from './limits.js';
+import { listObjects } from './list.js';
 import { moveAside } from './move-aside.js';
+import { overAnything } from './place.js';
 import { planRestore, type RestorePlan } from './restore-plan.js';
 import { inFolder, ObstacleError, parentOf, UnsafePathError } from './safe-path.js';
 import { S3Error } from '../../shared/s3/s3-error.js';
@@ -59,20 +62,14 @@ export async function restore(context: SyncContext, options: RestoreOptions): Pr
 }
 
 async function listAll(context: SyncContext, options: RestoreOptions): Promise<ListedObject[]> {
-  const list = () =>
-    context.request(async () => {
-      const objects: ListedObject[] = [];
-      for await (const page of context.s3.list(context.keys.root, options.signal)) objects.push(...page);
-      return objects;
-    });
   try {
-    return await list();
+    return await listObjects(context, options.signal);
   } catch (error) {
     const missing = error instanceof S3Error && error.s3Code === 'NoSuchBucket';
     if (!missing || !options.createBucket) throw error;
     await context.request(() => context.s3.createBucket());
     context.log.info('bucket created');
-    return list();
+    return listObjects(context, options.signal);
   }
 }
 
@@ -117,7 +114,7 @@ class RestoreRun {
   private async fetch(entry: RemoteEntry, rounds = 3): Promise<void> {
     try {
       await download(this.context, entry.id, entry.key, {
-        replace: true,
+        place: overAnything,
         readAtMs: this.settled(),
         signal: this.options.signal,
       });
@@ -197,21 +194,7 @@ class RestoreRun {
       if (!['ENOENT', 'ENOTEMPTY', 'ENOTDIR'].includes(codeOf(error) ?? '')) throw error;
     });
     context.state.delete(id);
-    await this.removeEmptied(parentOf(relative));
-  }
-
-  /** A folder that existed only for the files that somebody deleted goes with them. */
-  private async removeEmptied(relative: string): Promise<void> {
-    const { context } = this;
-    if (relative === '' || this.view.entries.has(idOf(relative, 'dir'))) return;
-    try {
-      await inFolder(context.root, parentOf(relative), (folder) =>
-        rmdirSync(path.join(folder, path.posix.basename(relative))),
-      );
-    } catch {
-      return;
-    }
-    await this.removeEmptied(parentOf(relative));
+    await removeEmptied(context.root, parentOf(relative), this.view);
   }
 }
 

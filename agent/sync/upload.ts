@@ -10,6 +10,7 @@ import { download } from './download.js';
 import { toFileStat, type Entry, type WalkEntry } from './entry.js';
 import { partSizeFor } from './etag.js';
 import type { Condition, ObjectHead, UploadedPart } from '../../shared/s3/s3-port.js';
+import { ifAbsent } from './place.js';
 import { inFolder, parentOf } from './safe-path.js';
 import { S3Error } from '../../shared/s3/s3-error.js';
 
@@ -218,7 +219,7 @@ export async function fetchWanted(context: SyncContext, id: EntryId): Promise<vo
   const key = context.wanted.get(id);
   if (key === undefined) return;
   try {
-    await download(context, id, key, { replace: false, readAtMs: context.now() });
+    await download(context, id, key, { place: ifAbsent, readAtMs: context.now() });
     context.wanted.delete(id);
   } catch (error) {
     if (error instanceof S3Error && error.kind !== 'missing' && error.kind !== 'object') throw error;

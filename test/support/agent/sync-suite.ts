@@ -1,66 +1,13 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
-import { buffer } from 'node:stream/consumers';
 import { expect } from 'chai';
-import type { S3Port } from '../../../shared/s3/s3-port.js';
-import { Replica } from './replica.js';
-
-export interface Server {
-  s3: S3Port;
-  /** A place of its own for each test. */
-  prefix: string;
-}
-
-/** The port, with a list of the requests that went through it. */
-export function recorded(s3: S3Port): { s3: S3Port; calls: string[] } {
-  const calls: string[] = [];
-  const proxy = new Proxy(s3, {
-    get(target, name: keyof S3Port) {
-      return (...args: unknown[]) => {
-        calls.push(name);
-        return (target[name] as (...given: unknown[]) => unknown).apply(target, args);
-      };
-    },
-  });
-  return { s3: proxy, calls };
-}
+import { recorded, testbed, type Server } from './testbed.js';
 
 /** What the sync engine must do on any server that knows conditional writes. */
 export function syncSuite(name: string, serverFor: () => Server): void {
   describe(`agent: sync on ${name}`, () => {
-    let server: Server;
-    let replicas: Replica[];
-
-    const replica = (s3 = server.s3) => {
-      const made = new Replica(s3, { prefix: server.prefix });
-      replicas.push(made);
-      return made;
-    };
-    const started = (s3 = server.s3) => replica(s3).start();
-    const key = (path: string) => `${server.prefix}/${path}`;
-    const put = (path: string, body: string) =>
-      server.s3.put(key(path), Buffer.from(body), {}, { kind: 'absent' });
-    const replace = async (path: string, body: string) => {
-      const etag = (await server.s3.head(key(path)))?.etag ?? '';
-      await server.s3.put(key(path), Buffer.from(body), {}, { kind: 'match', etag });
-    };
-    const inBucket = async () => {
-      const found: Record<string, string> = {};
-      for await (const page of server.s3.list(`${server.prefix}/`)) {
-        for (const object of page) {
-          const content = await server.s3.get(object.key);
-          found[object.key.slice(server.prefix.length + 1)] = (await buffer(content.body)).toString();
-        }
-      }
-      return found;
-    };
-
-    beforeEach(() => {
-      server = serverFor();
-      replicas = [];
-    });
-    afterEach(() => replicas.forEach((one) => one.dispose()));
+    const { server, key, put, started, inBucket } = testbed(serverFor);
 
     it('restores a bucket that other tools filled', async () => {
       await put('readme.md', '# hello');
@@ -166,7 +113,7 @@ export function syncSuite(name: string, serverFor: () => Server): void {
     });
 
     it('makes no request in a quiet cycle, nor for a touch', async () => {
-      const { s3, calls } = recorded(server.s3);
+      const { s3, calls } = recorded(server().s3);
       const one = await started(s3);
       fs.writeFileSync(one.at('a'), 'a');
       fs.mkdirSync(one.at('empty'));
@@ -209,7 +156,7 @@ export function syncSuite(name: string, serverFor: () => Server): void {
       expect(fs.lstatSync(two.at('run.sh')).mode & 0o777).to.equal(0o755);
       expect(fs.lstatSync(two.at('run.sh')).mtimeMs).to.equal(1_600_000_000_250);
       expect(fs.lstatSync(two.at('private')).mode & 0o777).to.equal(0o700);
-      const { s3, calls } = recorded(server.s3);
+      const { s3, calls } = recorded(server().s3);
       two.s3 = s3;
       await two.open();
       await two.engine.cycle();
@@ -222,7 +169,7 @@ export function syncSuite(name: string, serverFor: () => Server): void {
       await one.engine.cycle();
       fs.chmodSync(one.at('x'), 0o700);
       await one.engine.cycle();
-      expect((await server.s3.head(key('x')))?.metadata.mode).to.equal('100700');
+      expect((await server().s3.head(key('x')))?.metadata.mode).to.equal('100700');
       fs.rmSync(one.at('x'));
       fs.mkdirSync(one.at('x'));
       fs.writeFileSync(one.at('x/y'), 'inside');
@@ -232,73 +179,6 @@ export function syncSuite(name: string, serverFor: () => Server): void {
       fs.symlinkSync('nowhere', one.at('x'));
       await one.engine.cycle();
       expect(await inBucket()).to.deep.equal({ x: 'nowhere' });
-    });
-
-    it('keeps both versions when two workspaces change the same file', async () => {
-      await put('f.txt', 'base');
-      const [one, two] = [await started(), await started()];
-      fs.writeFileSync(one.at('f.txt'), 'from one');
-      fs.writeFileSync(two.at('f.txt'), 'from two!');
-      await one.engine.cycle();
-      await two.engine.cycle();
-      expect((await inBucket())['f.txt']).to.equal('from one');
-      const tree = two.tree();
-      const copy = Object.keys(tree).find((path) => path.includes('.conflict-'));
-      expect(copy).to.match(/^f\.conflict-\d{8}T\d{6}Z-[0-9a-f]{8}\.txt$/);
-      expect(tree).to.deep.equal({ 'f.txt': 'from one', [copy ?? '']: 'from two!' });
-      expect(await inBucket()).to.deep.equal(tree);
-      await two.engine.cycle();
-      expect(two.tree(), 'a conflict is settled once').to.deep.equal(tree);
-    });
-
-    it('sees no conflict where two workspaces write the same', async () => {
-      const [one, two] = [await started(), await started()];
-      for (const each of [one, two]) fs.writeFileSync(each.at('same'), 'same');
-      await one.engine.cycle();
-      await two.engine.cycle();
-      expect(two.tree()).to.deep.equal({ same: 'same' });
-      expect(await inBucket()).to.deep.equal({ same: 'same' });
-    });
-
-    it('lets a change beat a deletion, whoever makes which', async () => {
-      await put('a', 'base');
-      await put('b', 'base');
-      const [one, two] = [await started(), await started()];
-      fs.rmSync(one.at('a'));
-      fs.writeFileSync(one.at('b'), 'changed by one');
-      await one.engine.cycle();
-      fs.writeFileSync(two.at('a'), 'changed by two');
-      fs.rmSync(two.at('b'));
-      await two.engine.cycle();
-      expect(await inBucket()).to.deep.equal({ a: 'changed by two', b: 'changed by one' });
-      expect(two.tree()).to.deep.equal({ a: 'changed by two', b: 'changed by one' });
-    });
-
-    it('keeps what a surviving volume has alone, and takes what is new', async () => {
-      const one = await started();
-      for (const path of ['stays', 'edited', 'deleted', 'remote-edit', 'remote-gone'])
-        fs.writeFileSync(one.at(path), path);
-      await one.engine.cycle();
-      fs.writeFileSync(one.at('edited'), 'edited while the agent was away');
-      fs.writeFileSync(one.at('new'), 'new');
-      fs.rmSync(one.at('deleted'));
-      await replace('remote-edit', 'by another');
-      await put('remote-new', 'by another');
-      const gone = await server.s3.head(key('remote-gone'));
-      await server.s3.remove(key('remote-gone'), gone?.etag ?? '');
-      // Past the racy window, or "clean" could not be told from "just changed".
-      one.engine = await settled(one);
-      await one.engine.restore(new AbortController().signal, () => undefined);
-      await one.engine.cycle();
-      const expected = {
-        stays: 'stays',
-        edited: 'edited while the agent was away',
-        new: 'new',
-        'remote-edit': 'by another',
-        'remote-new': 'by another',
-      };
-      expect(one.tree()).to.deep.equal(expected);
-      expect(await inBucket()).to.deep.equal(expected);
     });
 
     it('takes a write that a crash left unrecorded for its own', async () => {
@@ -345,7 +225,7 @@ export function syncSuite(name: string, serverFor: () => Server): void {
 
     it('sends large files in parts, and recognises them by content', async function () {
       this.timeout(60_000);
-      const { s3, calls } = recorded(server.s3);
+      const { s3, calls } = recorded(server().s3);
       const one = await started(s3);
       const large = randomBytes(33 * 1024 * 1024);
       fs.writeFileSync(one.at('large'), large);
@@ -374,14 +254,4 @@ export function syncSuite(name: string, serverFor: () => Server): void {
       expect(await inBucket()).to.deep.equal({ last: 'words' });
     });
   });
-}
-
-/** The same volume, with its entries no longer racy. */
-async function settled(replica: Replica) {
-  const file = `${replica.stateDir}/state.json`;
-  const state = JSON.parse(fs.readFileSync(file, 'utf8')) as { entries: unknown[][] };
-  const READ_AT = 9;
-  for (const entry of state.entries) entry[READ_AT] = Number(entry[READ_AT]) + 10_000;
-  fs.writeFileSync(file, JSON.stringify(state));
-  return (await replica.open()).engine;
 }

@@ -4,7 +4,7 @@ import type { FakeS3 } from '../../../fakes/s3.js';
 import { contentsOf } from './editor.js';
 import { originalPath } from './ledger.js';
 import type { Member } from './member.js';
-import { storyOf, type Step } from './story.js';
+import { storyOf, type Step, type Story } from './story.js';
 import { World } from './world.js';
 
 /**
@@ -14,13 +14,17 @@ import { World } from './world.js';
  * @param heeds - which conditions the server looks at; by default all
  */
 export function convergence(members: number, heeds?: FakeS3['heeds']) {
-  return fc.asyncProperty(storyOf(members), ({ steps, turns }) =>
-    live(new World(members, turns, heeds), steps),
+  return fc.asyncProperty(storyOf(members), ({ steps, turns, settledBy }) =>
+    live(new World(members, turns, heeds), steps, settledBy),
   );
 }
 
 /** Lets a story happen, and everything that has to hold be found true. */
-export async function live(world: World, steps: readonly Step[]): Promise<void> {
+export async function live(
+  world: World,
+  steps: readonly Step[],
+  settledBy: Story['settledBy'],
+): Promise<void> {
   try {
     for (const member of world.members) await member.start();
     for (const step of steps) await world.perform(step);
@@ -30,7 +34,8 @@ export async function live(world: World, steps: readonly Step[]): Promise<void> 
       const { exitCode } = await replica.engine.final(world.now() + 20_000, true);
       expect(exitCode).to.equal(0);
     }
-    await settle(world.members);
+    if (settledBy === 'restart') await settle(world.members);
+    else await settleLive(world);
     expect(world.lost, 'replaced or removed unseen').to.deep.equal([]);
     expectNothingMissing(world, disks.flat());
     expectAgreement(world);
@@ -38,6 +43,23 @@ export async function live(world: World, steps: readonly Step[]): Promise<void> 
   } finally {
     world.dispose();
   }
+}
+
+/** As `settle`, but everybody goes on working; what was written within a clock's tick is uncertain at first. */
+async function settleLive(world: World): Promise<void> {
+  for (const member of [...world.members, ...world.members, ...world.members]) {
+    await world.perform({ do: 'wait' });
+    await member.cycle(true);
+    await member.cycle(true, true);
+    await member.cycle(true);
+  }
+  // Which of a file and a folder of one name it shall be is decided at a start.
+  const paths = [...world.server.objects.keys()].map((key) => key.replace(/^\.berth\/d\//, ''));
+  const clash = [...world.server.objects.keys()].some(
+    (key) =>
+      paths.some((other) => other.startsWith(`${key}/`)) || paths.filter((path) => path === key).length > 1,
+  );
+  if (clash) await settle(world.members);
 }
 
 /** Twice brings everybody what the others had; a third time what that stirred up. */

@@ -46,9 +46,14 @@ export class Member {
    * One cycle, which may cost so many requests as there were changes.
    *
    * @param undisturbed - nobody edits meanwhile, and the server does what it should
+   * @param pull - brings what others changed first
    */
-  async cycle(undisturbed: boolean): Promise<void> {
+  async cycle(undisturbed: boolean, pull = false): Promise<void> {
     const { engine } = this.replica;
+    if (pull) {
+      await engine.pull();
+      this.synced = null;
+    }
     const before = this.life.client.calls.length;
     const look = this.look();
     const changes = this.synced && differences(this.synced, look);

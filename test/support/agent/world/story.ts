@@ -8,9 +8,14 @@ export type FaultKind =
 export type Step =
   | ({ do: 'edit'; who: number } & Edit)
   /** Agents work at the same time, while users edit on: after so many requests and answers. */
-  | { do: 'sync'; who: readonly number[]; edits: readonly (Edit & { who: number; after: number })[] }
+  | {
+      do: 'sync';
+      pull: boolean;
+      who: readonly number[];
+      edits: readonly (Edit & { who: number; after: number })[];
+    }
   | { do: 'restart' | 'forget'; who: number }
-  | { do: 'die'; who: number; while: 'restore' | 'cycle' | 'final'; death: Death }
+  | { do: 'die'; who: number; while: 'restore' | 'pull' | 'cycle' | 'final'; death: Death }
   /** What befalls every n-th request from now on. */
   | { do: 'fault'; fault: FaultKind; every: number }
   /** Time passes, so that what was read lately is no longer uncertain. */
@@ -20,6 +25,8 @@ export interface Story {
   steps: Step[];
   /** Which of the requests and answers under way moves next. */
   turns: number[];
+  /** How all come to agree in the end: each starts anew, or all go on. */
+  settledBy: 'restart' | 'pull';
 }
 
 const FILES = ['a', 'b.txt', 'd', 'd/x', 'd/y', 'd/x/w', 'deep/er/z'];
@@ -70,6 +77,7 @@ export function storyOf(members: number): fc.Arbitrary<Story> {
       weight: 5,
       arbitrary: fc.record({
         do: fc.constant('sync' as const),
+        pull: fc.boolean(),
         who: fc.oneof(
           who.map((one) => [one]),
           everyone,
@@ -83,7 +91,7 @@ export function storyOf(members: number): fc.Arbitrary<Story> {
       arbitrary: fc.record({
         do: fc.constant('die' as const),
         who,
-        while: fc.constantFrom('restore', 'cycle', 'final'),
+        while: fc.constantFrom('restore', 'pull', 'cycle', 'final'),
         death,
       }),
     },
@@ -94,5 +102,6 @@ export function storyOf(members: number): fc.Arbitrary<Story> {
   return fc.record({
     steps: fc.array(step, { maxLength: 30, size: 'max' }),
     turns: fc.array(fc.nat(40), { minLength: 1, maxLength: 20 }),
+    settledBy: fc.constantFrom('restart', 'pull'),
   });
 }

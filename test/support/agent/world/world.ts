@@ -100,7 +100,7 @@ export class World {
     await member.start();
   }
 
-  private async sync({ who, edits }: Extract<Step, { do: 'sync' }>): Promise<void> {
+  private async sync({ who, pull, edits }: Extract<Step, { do: 'sync' }>): Promise<void> {
     let moved = 0;
     const waiting = new Set(edits);
     const editThose = (due: (after: number) => boolean) => {
@@ -114,7 +114,7 @@ export class World {
       editThose((after) => after <= moved);
     };
     const undisturbed = edits.length === 0 && this.fault === 'none';
-    await Promise.all(who.map((one) => this.member(one).cycle(undisturbed)));
+    await Promise.all(who.map((one) => this.member(one).cycle(undisturbed, pull)));
     this.traffic.moved = () => undefined;
     editThose(() => true);
   }
@@ -124,7 +124,7 @@ export class World {
     if (work === 'restore') await member.start(death);
     else
       await member.life.untilDeath(death, (engine) =>
-        work === 'cycle' ? engine.cycle() : engine.final(this.now() + 200, true),
+        work === 'final' ? engine.final(this.now() + 200, true) : engine[work](),
       );
     await this.start(member);
   }

@@ -1,0 +1,60 @@
+import { ancestorsOf, isDirId, pathOf, type EntryId } from '../../shared/bucket/keys.js';
+import type { RemoteEntry, RemoteView } from '../../shared/bucket/view.js';
+import { isRacy } from './diff.js';
+import { DEFAULT_DIR_MODE, sameStat, type Entry, type WalkEntry } from './entry.js';
+import { isMassRemoval } from './restore-plan.js';
+
+export interface PullPlan {
+  /** Known and unchanged here, and gone from the bucket. */
+  remove: { id: EntryId; known: Entry }[];
+  /** Markers that are gone, of folders that stay. */
+  forget: EntryId[];
+  /** New in the bucket. */
+  fetch: RemoteEntry[];
+  /** Changed in the bucket, unchanged here. */
+  replace: { remote: RemoteEntry; known: Entry }[];
+  /** Folders that are new or have another mode in the bucket. */
+  folders: RemoteEntry[];
+  /** So many are gone from the bucket that it is not believed. */
+  held: number;
+}
+
+/**
+ * What others changed in the bucket and nobody changed here. Everything else is left to the cycle, which
+ * finds out by its conditions what others did, and keeps both versions.
+ */
+export function planPull(
+  view: RemoteView,
+  state: ReadonlyMap<EntryId, Entry>,
+  disk: ReadonlyMap<EntryId, WalkEntry>,
+): PullPlan {
+  const plan: PullPlan = { remove: [], forget: [], fetch: [], replace: [], folders: [], held: 0 };
+  const needed = new Set<string>();
+  for (const remote of view.entries.values()) {
+    for (const folder of ancestorsOf(pathOf(remote.id))) needed.add(folder);
+    const known = state.get(remote.id);
+    if (known?.etag === remote.etag) continue;
+    const local = disk.get(remote.id);
+    if (isDirId(remote.id)) {
+      if (isUntouchedFolder(known, local)) plan.folders.push(remote);
+    } else if (!known && !local) plan.fetch.push(remote);
+    else if (known && local && isClean(known, local)) plan.replace.push({ remote, known });
+  }
+  const hidden = new Set(view.hidden);
+  for (const [id, known] of state) {
+    const local = disk.get(id);
+    if (!local || view.entries.has(id) || hidden.has(id)) continue;
+    if (isDirId(id) && needed.has(pathOf(id))) plan.forget.push(id);
+    else if (isDirId(id) ? local.mode === known.mode : isClean(known, local)) plan.remove.push({ id, known });
+  }
+  return isMassRemoval(plan.remove.length, view.entries.size, state.size)
+    ? { ...plan, remove: [], held: plan.remove.length }
+    : plan;
+}
+
+const isClean = (known: Entry, local: WalkEntry) => sameStat(known, local) && !isRacy(known);
+
+/** Its mode is as it was left, or as folders are made. */
+function isUntouchedFolder(known: Entry | undefined, local: WalkEntry | undefined): boolean {
+  return local === undefined ? known === undefined : local.mode === (known?.mode ?? DEFAULT_DIR_MODE);
+}

@@ -1,0 +1,137 @@
+import { randomUUID } from 'node:crypto';
+import { rmdirSync } from 'node:fs';
+import path from 'node:path';
+import { codeOf } from '../../shared/errors.js';
+import { isDirId, KeyError, pathOf, type EntryId } from '../../shared/bucket/keys.js';
+import { viewOf, type RemoteEntry, type RemoteView } from '../../shared/bucket/view.js';
+import { S3Error } from '../../shared/s3/s3-error.js';
+import type { SyncContext } from './context.js';
+import { download } from './download.js';
+import { removeEmptied } from './emptied.js';
+import type { Entry } from './entry.js';
+import { forEachLimited } from './limits.js';
+import { listObjects } from './list.js';
+import { ifAbsent, ifUnchanged, removeUnchanged, type Place } from './place.js';
+import { planPull, type PullPlan } from './pull-plan.js';
+import { exists, inFolder, ObstacleError, parentOf, UnsafePathError } from './safe-path.js';
+import { sameVolume } from './state.js';
+import { TEMP_PREFIX, walk } from './walk.js';
+
+export interface PullOptions {
+  /** Called after each entry; a good time to save the state. */
+  saved: () => Promise<void>;
+  /** ETags of objects that cannot become files here, from one pull to the next. */
+  refused: Map<EntryId, string>;
+}
+
+export interface PullResult {
+  downloaded: number;
+  removed: number;
+}
+
+/**
+ * Brings to the disk what others changed in the bucket since, while the user works: never over a change
+ * that is only here, which is the cycle's business. One listing, and one request a changed entry.
+ *
+ * @throws S3Error, or a disk error
+ */
+export async function pull(context: SyncContext, options: PullOptions): Promise<PullResult> {
+  const view = viewOf(await listObjects(context), context.keys);
+  context.rules.refresh?.();
+  const seen = await walk(context.root, context.rules);
+  const { identity } = context.state;
+  if (seen.root === null || identity === null || !sameVolume(seen.root, identity))
+    return { downloaded: 0, removed: 0 };
+  const plan = planPull(view, context.state.entries, seen.entries);
+  return new PullRun(context, options, view).execute(plan);
+}
+
+class PullRun {
+  private readonly result: PullResult = { downloaded: 0, removed: 0 };
+
+  constructor(
+    private readonly context: SyncContext,
+    private readonly options: PullOptions,
+    private readonly view: RemoteView,
+  ) {}
+
+  async execute(plan: PullPlan): Promise<PullResult> {
+    const { state, log } = this.context;
+    if (plan.held > 0)
+      log.warn('gone from the bucket, kept here: too many to believe it', { files: plan.held });
+    // Deepest first, so that a folder is empty when its turn comes.
+    for (const { id, known } of [...plan.remove].sort((a, b) => (a.id < b.id ? 1 : -1)))
+      await this.remove(id, known);
+    for (const id of plan.forget) state.delete(id);
+    await this.each(plan.replace, ({ remote, known }) => this.fetch(remote, ifUnchanged(known)));
+    await this.each(plan.fetch, (remote) => this.fetchNew(remote));
+    await this.each(plan.folders, (remote) => this.fetch(remote, ifAbsent));
+    return this.result;
+  }
+
+  private each<T>(items: T[], work: (item: T) => Promise<void>): Promise<void> {
+    return forEachLimited(
+      items,
+      this.context.limits,
+      () => 0,
+      async (item) => {
+        await work(item);
+        await this.options.saved();
+      },
+    );
+  }
+
+  private async fetchNew(remote: RemoteEntry): Promise<void> {
+    // Left out by a rule, or made since the walk: no need to ask for what has no place.
+    if (exists(path.join(this.context.root, remote.id))) return;
+    await this.fetch(remote, ifAbsent);
+    this.context.wanted.delete(remote.id);
+  }
+
+  private async fetch(remote: RemoteEntry, place: Place): Promise<void> {
+    const { refused } = this.options;
+    if (refused.get(remote.id) === remote.etag) return;
+    try {
+      await download(this.context, remote.id, remote.key, { place, readAtMs: this.context.now() });
+      this.result.downloaded += 1;
+    } catch (error) {
+      if (isTheUsers(error)) return;
+      if (!isTheObjects(error)) throw error;
+      refused.set(remote.id, remote.etag);
+    }
+  }
+
+  private async remove(id: EntryId, known: Entry): Promise<void> {
+    const { root, state } = this.context;
+    const relative = pathOf(id);
+    try {
+      await inFolder(root, parentOf(relative), (folder) => {
+        const target = path.join(folder, path.posix.basename(relative));
+        if (isDirId(id)) rmdirSync(target);
+        else removeUnchanged(target, path.join(folder, `${TEMP_PREFIX}${randomUUID()}`), known);
+      });
+    } catch (error) {
+      if (!isTheUsers(error)) throw error;
+      // The folder of a marker that is gone stays for what the user has in it.
+      if (isDirId(id)) state.delete(id);
+      return;
+    }
+    state.delete(id);
+    this.result.removed += 1;
+    await removeEmptied(root, parentOf(relative), this.view);
+  }
+}
+
+/** The user did something there meanwhile, which the next cycle finds. */
+function isTheUsers(error: unknown): boolean {
+  if (error instanceof UnsafePathError || error instanceof ObstacleError) return true;
+  return ['EEXIST', 'ENOENT', 'ENOTDIR', 'EISDIR', 'ENOTEMPTY', 'ELOOP'].includes(codeOf(error) ?? '');
+}
+
+/** It cannot become a file here, or is not there any more. */
+function isTheObjects(error: unknown): boolean {
+  if (error instanceof S3Error) return error.kind === 'missing' || error.kind === 'object';
+  return (
+    error instanceof KeyError || ['BERTH_BAD_LINK', 'ENAMETOOLONG', 'EINVAL'].includes(codeOf(error) ?? '')
+  );
+}
