@@ -7,7 +7,7 @@ import { isMassRemoval } from './restore-plan.js';
 export interface PullPlan {
   /** Known and unchanged here, and gone from the bucket. */
   remove: { id: EntryId; known: Entry }[];
-  /** Markers that are gone, of folders that stay. */
+  /** Gone from the bucket, but wanted here: files to be sent as new, and folders that need no marker. */
   forget: EntryId[];
   /** New in the bucket. */
   fetch: RemoteEntry[];
@@ -15,8 +15,6 @@ export interface PullPlan {
   replace: { remote: RemoteEntry; known: Entry }[];
   /** Folders that are new or have another mode in the bucket. */
   folders: RemoteEntry[];
-  /** So many are gone from the bucket that it is not believed. */
-  held: number;
 }
 
 /**
@@ -28,7 +26,7 @@ export function planPull(
   state: ReadonlyMap<EntryId, Entry>,
   disk: ReadonlyMap<EntryId, WalkEntry>,
 ): PullPlan {
-  const plan: PullPlan = { remove: [], forget: [], fetch: [], replace: [], folders: [], held: 0 };
+  const plan: PullPlan = { remove: [], forget: [], fetch: [], replace: [], folders: [] };
   const needed = new Set<string>();
   for (const remote of view.entries.values()) {
     for (const folder of ancestorsOf(pathOf(remote.id))) needed.add(folder);
@@ -47,9 +45,8 @@ export function planPull(
     if (isDirId(id) && needed.has(pathOf(id))) plan.forget.push(id);
     else if (isDirId(id) ? local.mode === known.mode : isClean(known, local)) plan.remove.push({ id, known });
   }
-  return isMassRemoval(plan.remove.length, view.entries.size, state.size)
-    ? { ...plan, remove: [], held: plan.remove.length }
-    : plan;
+  holdMassRemoval(plan, view.entries.size, state.size);
+  return plan;
 }
 
 const isClean = (known: Entry, local: WalkEntry) => sameStat(known, local) && !isRacy(known);
@@ -57,4 +54,11 @@ const isClean = (known: Entry, local: WalkEntry) => sameStat(known, local) && !i
 /** Its mode is as it was left, or as folders are made. */
 function isUntouchedFolder(known: Entry | undefined, local: WalkEntry | undefined): boolean {
   return local === undefined ? known === undefined : local.mode === (known?.mode ?? DEFAULT_DIR_MODE);
+}
+
+/** What is on the disk is then sent again, as after a restart. */
+function holdMassRemoval(plan: PullPlan, inBucket: number, known: number): void {
+  if (!isMassRemoval(plan.remove.length, inBucket, known)) return;
+  plan.forget.push(...plan.remove.map(({ id }) => id));
+  plan.remove = [];
 }

@@ -56,9 +56,7 @@ class PullRun {
   ) {}
 
   async execute(plan: PullPlan): Promise<PullResult> {
-    const { state, log } = this.context;
-    if (plan.held > 0)
-      log.warn('gone from the bucket, kept here: too many to believe it', { files: plan.held });
+    const { state } = this.context;
     // Deepest first, so that a folder is empty when its turn comes.
     for (const { id, known } of [...plan.remove].sort((a, b) => (a.id < b.id ? 1 : -1)))
       await this.remove(id, known);

@@ -59,7 +59,6 @@ describe('agent: what to take over from others', () => {
       fetch: [],
       replace: [],
       folders: [],
-      held: 0,
     });
   });
 
@@ -69,10 +68,10 @@ describe('agent: what to take over from others', () => {
     const disk = new Map(many.map((id) => local(id)));
     expect(planPull(viewWith(), new Map([['one', known('e')]]), new Map([local('one')]))).to.deep.include({
       remove: [],
-      held: 1,
+      forget: ['one'],
     });
     const most = planPull(viewWith(...many.slice(200).map((id) => remote(id, 'e'))), state, disk);
-    expect(most).to.deep.include({ remove: [], held: 200 });
+    expect(most).to.deep.include({ remove: [], forget: many.slice(0, 200) });
     const some = planPull(viewWith(...many.slice(100).map((id) => remote(id, 'e'))), state, disk);
     expect(some.remove).to.have.lengthOf(100);
   });

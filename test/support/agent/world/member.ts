@@ -57,6 +57,7 @@ export class Member {
     const before = this.life.client.calls.length;
     const look = this.look();
     const changes = this.synced && differences(this.synced, look);
+    const conflicts = engine.status().conflicts;
     await engine.cycle();
     const requests = this.life.client.calls.length - before;
     const { error, pendingFiles, failed } = engine.status();
@@ -65,7 +66,8 @@ export class Member {
       expect(requests, `requests for ${changes} changes`).to.be.at.most(
         changes === 0 ? 0 : A_CHANGE * changes + SOME,
       );
-    this.synced = clean ? this.look() : null;
+    // What a conflict moved out of the way is the next cycle's.
+    this.synced = clean && engine.status().conflicts === conflicts ? this.look() : null;
   }
 
   /** The state is gone, as with a new home on an old disk. */
