@@ -14,6 +14,7 @@ import type { ServicesFile } from './services/spec.js';
 import { endStragglers, ownsProcessTable } from './services/stragglers.js';
 import { Supervisor } from './services/supervisor.js';
 import type { SyncEngine } from './sync/engine.js';
+import { PullSchedule } from './sync/pull-schedule.js';
 import type { HomeKeeper } from './sync/home.js';
 import type { Owner } from './sync/safe-path.js';
 import { Ticker } from './ticker.js';
@@ -49,6 +50,7 @@ export class Agent {
   private readonly ticker: Ticker;
   private readonly homeTicker: Ticker;
   private readonly servers: Server[] = [];
+  private readonly pulls = new PullSchedule();
   private readonly cancelRestore = new AbortController();
   private stopDeadline = Infinity;
 
@@ -58,6 +60,7 @@ export class Agent {
       { url: new URL('/agent/report', config.BERTH_API_URL).href, token: config.BERTH_AGENT_TOKEN },
       () => this.report(),
       log,
+      ({ pull }) => this.pulls.want(pull),
     );
     const dropBounding = canDropBounding();
     this.supervisor = new Supervisor(services, {
@@ -179,12 +182,22 @@ export class Agent {
 
   private async cycle(): Promise<void> {
     try {
-      const worthTelling = await this.parts.engine.cycle();
+      const pulled = await this.pull();
+      const worthTelling = (await this.parts.engine.cycle()) || pulled;
       if (worthTelling && this.state === 'ready') this.reporter.tell();
     } catch (error) {
       // Whatever it is, the user's work goes on, and so does the next cycle.
       this.parts.log.error('sync cycle failed unexpectedly', { error });
     }
+  }
+
+  /** @returns whether it is worth a report */
+  private async pull(): Promise<boolean> {
+    const startedAt = performance.now();
+    if (!this.pulls.isDue(startedAt)) return false;
+    const outcome = await this.parts.engine.pull();
+    this.pulls.done(startedAt, performance.now(), outcome.succeeded);
+    return outcome.changed;
   }
 
   private async stop(restored: boolean): Promise<void> {

@@ -16,6 +16,7 @@ import { probesRouter } from './routes/probes.js';
 import { systemRouter } from './routes/system.js';
 import { ChangeHub } from './services/change-hub.js';
 import { FactsReader } from './services/facts.js';
+import { Sharing } from './services/sharing.js';
 import { System } from './services/system.js';
 import { Workspaces } from './services/workspaces.js';
 import type { ApiSettings } from './settings.js';
@@ -40,6 +41,7 @@ export function createApp(dependencies: AppDependencies): Express {
   const facts = new FactsReader(records, logger);
   const hub = new ChangeHub(records.observed, clock);
   const workspaces = new Workspaces({ records, facts, hub, clock, settings });
+  const sharing = new Sharing(facts, settings, clock);
   const downloads = new Downloads({ workspaces, buckets, logger });
   const system = new System({ records, clock, version });
   const authenticated = requireApiKey(keys);
@@ -57,7 +59,7 @@ export function createApp(dependencies: AppDependencies): Express {
       response.json({ status: 'ok' });
     })
     .all(methodNotAllowed('GET', 'HEAD'));
-  app.use('/agent', agentRouter({ records, facts, agentKey, clock }));
+  app.use('/agent', agentRouter({ records, facts, sharing, agentKey, clock }));
   app.use('/api', authenticated, (_request, response, next) => {
     // A state is kept by nobody without asking for the present one first.
     response.set('Cache-Control', 'private, no-cache');

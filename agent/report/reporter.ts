@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { backoffMs } from '../../shared/backoff.js';
 import { messageOf } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
-import type { AgentReport } from '../../shared/model/report.js';
+import { reportAnswerSchema, type AgentReport, type ReportAnswer } from '../../shared/model/report.js';
 
 export interface ReporterSettings {
   /** `{BERTH_API_URL}/agent/report`. */
@@ -32,6 +32,7 @@ export class Reporter {
     private readonly settings: ReporterSettings,
     private readonly current: () => AgentReport,
     private readonly log: Logger,
+    private readonly onAnswer: (answer: ReportAnswer) => void = () => undefined,
   ) {}
 
   /** Begins to send the present state from time to time. */
@@ -96,6 +97,15 @@ export class Reporter {
     await pause(Math.max(0, wait - quiet), undefined, { signal: either }).catch(() => undefined);
   }
 
+  /** The report has arrived; an answer that says nothing changes nothing. */
+  private hear(text: string): void {
+    try {
+      this.onAnswer(reportAnswerSchema.parse(JSON.parse(text)));
+    } catch (error) {
+      this.log.debug('the answer to a report was not understood', { error: messageOf(error) });
+    }
+  }
+
   /** @returns null when the API took it, or what went wrong */
   private async send(report: AgentReport): Promise<string | null> {
     const timeout = AbortSignal.timeout(this.settings.timeoutMs ?? 5_000);
@@ -106,8 +116,10 @@ export class Reporter {
         body: JSON.stringify(report),
         signal: AbortSignal.any([timeout, this.halt.signal]),
       });
-      await answer.body?.cancel();
-      return answer.ok ? null : `the API answered ${answer.status}`;
+      const text = await answer.text();
+      if (!answer.ok) return `the API answered ${answer.status}`;
+      this.hear(text);
+      return null;
     } catch (error) {
       const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
       return messageOf(cause);

@@ -173,20 +173,21 @@ export class SyncEngine {
    *
    * @returns whether it is worth a report: something changed, or how it fails
    */
-  async pull(): Promise<boolean> {
-    if (!this.context.state.complete) return false;
+  async pull(): Promise<{ succeeded: boolean; changed: boolean }> {
+    if (!this.context.state.complete) return { succeeded: false, changed: false };
     const before = this.pullFailure;
     const context = this.guardedBy(new Outage());
     try {
       const { downloaded, removed } = await pull(context, { saved: this.saver.tick, refused: this.refused });
       this.pullFailure = null;
       if (downloaded + removed > 0) this.context.log.info('changes of others', { downloaded, removed });
-      return downloaded + removed > 0 || before !== null;
+      return { succeeded: true, changed: downloaded + removed > 0 || before !== null };
     } catch (error) {
       this.pullFailure = { path: '', ...failureOf(error) };
-      if (before?.code === this.pullFailure.code) return false;
-      this.context.log.warn('changes of others could not be brought', { error: this.pullFailure.message });
-      return true;
+      const changed = before?.code !== this.pullFailure.code;
+      if (changed)
+        this.context.log.warn('changes of others could not be brought', { error: this.pullFailure.message });
+      return { succeeded: false, changed };
     } finally {
       await this.saver.flush();
     }

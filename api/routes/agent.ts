@@ -2,7 +2,7 @@ import { Router, type RequestHandler, type Response } from 'express';
 import { verifyAgentToken, type AgentIdentity } from '../../shared/agent-token.js';
 import type { Clock } from '../../shared/clock.js';
 import { ID_PATTERN } from '../../shared/model/ids.js';
-import { agentReportSchema } from '../../shared/model/report.js';
+import { agentReportSchema, type ReportAnswer } from '../../shared/model/report.js';
 import type { Records } from '../../shared/store/records.js';
 import type { AgentKeySource } from '../auth/agent-key.js';
 import { bearerOf, unauthenticated } from '../middleware/authentication.js';
@@ -10,17 +10,19 @@ import { jsonBody } from '../middleware/json-body.js';
 import { methodNotAllowed } from '../middleware/problem-details.js';
 import { Problem } from '../problem.js';
 import type { FactsReader } from '../services/facts.js';
+import type { Sharing } from '../services/sharing.js';
 import { parseBody } from './validation.js';
 
 export interface AgentOptions {
   records: Records;
   facts: FactsReader;
+  sharing: Sharing;
   agentKey: AgentKeySource;
   clock: Clock;
 }
 
 /** `/agent`: what workspaces' agents tell, each for its own workspace only. */
-export function agentRouter({ records, facts, agentKey, clock }: AgentOptions): Router {
+export function agentRouter({ records, facts, sharing, agentKey, clock }: AgentOptions): Router {
   const router = Router();
   router
     .route('/report')
@@ -33,7 +35,7 @@ export function agentRouter({ records, facts, agentKey, clock }: AgentOptions): 
       }
       await assertCurrent(facts, agent);
       await records.reports.write(agent.id, { ...report, receivedAt: clock.now().toISOString() });
-      response.status(204).end();
+      response.json({ pull: await sharing.wantsPull(agent.id) } satisfies ReportAnswer);
     })
     .all(methodNotAllowed('PUT'));
   return router;

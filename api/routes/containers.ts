@@ -5,6 +5,7 @@ import {
   idSchema,
   labelMapSchema,
   prefixSchema,
+  pullSchema,
   resourcesSchema,
 } from '../../shared/model/desired.js';
 import { PHASES, type Phase } from '../../shared/model/observed.js';
@@ -106,6 +107,7 @@ function startSchemaOf(settings: ContainersOptions['settings']) {
       .refine((image) => allowed.includes(image), `must be one of ${allowed.join(', ')}`)
       .default(fallback),
     resources: resourcesSchema.prefault({}),
+    pull: pullSchema,
     labels: labelMapSchema.default({}),
   });
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../../shared/clock.js';
 import { RecordConflictError } from '../../shared/errors.js';
-import { type Desired, type Resources } from '../../shared/model/desired.js';
+import type { Desired, DesiredSpec, Resources } from '../../shared/model/desired.js';
 import { ID_PATTERN, newUid, newWorkspaceId } from '../../shared/model/ids.js';
 import type { Phase } from '../../shared/model/observed.js';
 import type { Records } from '../../shared/store/records.js';
@@ -21,6 +21,7 @@ export interface StartRequest {
   prefix?: string | undefined;
   image: string;
   resources: Resources;
+  pull: DesiredSpec['pull'];
   labels: Record<string, string>;
   createdBy: string;
 }
@@ -189,13 +190,13 @@ export class Workspaces {
   }
 
   private declarationOf(id: string, request: StartRequest): Desired {
-    const { bucket, prefix = '', image, resources, labels, createdBy } = request;
+    const { bucket, prefix = '', image, resources, pull, labels, createdBy } = request;
     const createdAt = this.options.clock.now().toISOString();
     return {
       apiVersion: 'berth/v1',
       kind: 'Workspace',
       metadata: { id, uid: newUid(), labels, createdAt, createdBy },
-      spec: { bucket, prefix, state: 'running', image, resources },
+      spec: { bucket, prefix, state: 'running', image, resources, pull },
     };
   }
 

@@ -15,6 +15,17 @@ export function rootOf(prefix: string): string {
   return trimmed === '' ? '' : `${trimmed}/`;
 }
 
+/** Whether what one workspace keeps is also kept by the other. */
+export function overlap(a: Place, b: Place): boolean {
+  const [rootA, rootB] = [rootOf(a.prefix), rootOf(b.prefix)];
+  return a.bucket === b.bucket && (rootA.startsWith(rootB) || rootB.startsWith(rootA));
+}
+
+interface Place {
+  bucket: string;
+  prefix: string;
+}
+
 /** Folder of the receipts of one workspace. */
 export const receiptsOf = (prefix: string, workspaceId: string) =>
   `${rootOf(prefix)}${RECEIPTS}${workspaceId}/`;

@@ -70,12 +70,16 @@ export const idSchema = z
     'an id is a DNS label: at most 40 lower-case letters, digits and hyphens, starting with a letter',
   );
 
+/** Whether changes of others in the bucket are brought to a running workspace; `auto`: when another one has them too. */
+export const pullSchema = z.enum(['auto', 'always', 'never']).default('auto');
+
 export const specSchema = z.strictObject({
   bucket: bucketName,
   prefix: prefixName.default(''),
   state: z.enum(['running', 'stopped']).default('running'),
   image: z.string().min(1).max(256).default('berth/workspace'),
   resources: resourcesSchema.prefault({}),
+  pull: pullSchema,
 });
 
 /** One file `desired/<id>.yaml`: written by the API, by operators' editors and by tools. */

@@ -19,6 +19,12 @@ export const finalSyncSchema = z.object({
 });
 
 /** What an agent tells about its workspace (PUT /agent/report). */
+/** What the API answers to a report. */
+export const reportAnswerSchema = z.object({
+  /** Others write to the same place: their changes are wanted. */
+  pull: z.boolean(),
+});
+
 export const agentReportSchema = z.object({
   runId: z.string().max(64),
   state: z.enum(['restoring', 'starting', 'ready', 'failed', 'stopping', 'finished']),
@@ -56,4 +62,5 @@ export const storedReportSchema = agentReportSchema.extend({ receivedAt: isoTime
 
 export type FinalSync = z.infer<typeof finalSyncSchema>;
 export type AgentReport = z.infer<typeof agentReportSchema>;
+export type ReportAnswer = z.infer<typeof reportAnswerSchema>;
 export type StoredReport = z.infer<typeof storedReportSchema>;

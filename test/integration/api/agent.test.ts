@@ -26,8 +26,8 @@ describe('PUT /agent/report', () => {
   const stored = () => api.records.reports.read('one');
 
   it("keeps the report for the token's workspace, with the time, and shows it", async () => {
-    const { status, text } = await put(report());
-    expect([status, text]).to.deep.equal([204, '']);
+    const { status, body: answer } = await put(report());
+    expect([status, answer]).to.deep.equal([200, { pull: false }]);
     const read = await stored();
     if (read.kind !== 'valid') throw new Error(`the report is ${read.kind}`);
     const { receivedAt, ...rest } = read.value;
@@ -43,6 +43,11 @@ describe('PUT /agent/report', () => {
     await put(report({ state: 'finished', finalSync }));
     const read = await stored();
     expect(read.kind === 'valid' && read.value.finalSync).to.deep.equal(finalSync);
+  });
+
+  it('answers whether changes of others are wanted', async () => {
+    await api.records.desired.write('two', desired('two', { spec: { prefix: 'part' } }));
+    expect((await put(report())).body, 'another one has a part of the bucket').to.deep.equal({ pull: true });
   });
 
   describe('answers 401 to', () => {
@@ -117,7 +122,7 @@ describe('PUT /agent/report', () => {
 
   it('takes the report while the run is not known yet', async () => {
     await api.records.observed.remove('one');
-    expect((await put(report())).status).to.equal(204);
+    expect((await put(report())).status).to.equal(200);
   });
 
   it('answers 404 when the workspace is not on record any more', async () => {

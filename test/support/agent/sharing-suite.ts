@@ -24,7 +24,7 @@ export function sharingSuite(name: string, serverFor: () => Server): void {
       await one.engine.cycle();
       fs.writeFileSync(two.at('c'), 'c changed by two');
       fs.writeFileSync(two.at('b'), 'b changed by two');
-      expect(await two.engine.pull()).to.equal(true);
+      expect(await two.engine.pull()).to.deep.equal({ succeeded: true, changed: true });
       expect(two.tree()).to.deep.equal({
         a: 'a changed',
         b: 'b changed by two',
@@ -42,7 +42,7 @@ export function sharingSuite(name: string, serverFor: () => Server): void {
         'new/file': 'new',
       });
       expect(Object.values(found), 'in a conflict copy').to.include('c changed by two');
-      expect(await two.engine.pull(), 'nothing new').to.equal(false);
+      expect(await two.engine.pull(), 'nothing new').to.deep.equal({ succeeded: true, changed: false });
     });
 
     it('keeps both versions when two workspaces change the same file', async () => {

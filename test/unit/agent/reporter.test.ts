@@ -9,6 +9,8 @@ import { agentReportSchema, type AgentReport } from '../../../shared/model/repor
 describe('agent: reports', () => {
   let received: { headers: http.IncomingHttpHeaders; report: AgentReport }[];
   let answers: number[];
+  let answer: string;
+  let heard: boolean[];
   let server: http.Server;
   let state: AgentReport['state'];
   let reporter: Reporter;
@@ -24,14 +26,16 @@ describe('agent: reports', () => {
   beforeEach(async () => {
     received = [];
     answers = [];
+    answer = '{"pull":true}';
+    heard = [];
     state = 'restoring';
     server = http.createServer((request, response) => {
       let body = '';
       request.on('data', (chunk: Buffer) => (body += chunk.toString()));
       request.on('end', () => {
         received.push({ headers: request.headers, report: agentReportSchema.parse(JSON.parse(body)) });
-        response.statusCode = answers.shift() ?? 204;
-        response.end();
+        response.statusCode = answers.shift() ?? 200;
+        response.end(answer);
       });
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -45,12 +49,21 @@ describe('agent: reports', () => {
       },
       report,
       silentLogger(),
+      ({ pull }) => heard.push(pull),
     );
   });
   afterEach(() => {
     reporter.stop();
     server.close();
     server.closeAllConnections();
+  });
+
+  it('hears what the API answers, and minds nothing that it does not understand', async () => {
+    await reporter.flush(Date.now() + 1_000);
+    expect(heard).to.deep.equal([true]);
+    for (answer of ['', '{}', '<html>', '{"pull":1}'])
+      expect(await reporter.flush(Date.now() + 1_000), answer).to.equal(true);
+    expect(heard).to.deep.equal([true]);
   });
 
   it('sends with its token, and waits for the answer', async () => {
