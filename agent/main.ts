@@ -7,6 +7,7 @@ import { homeOf, readConfig, USER, type AgentConfig } from './config.js';
 import { rescue } from './rescue.js';
 import { readServices } from './services/spec.js';
 import { S3Client } from '../shared/s3/client.js';
+import { forSingleWriter } from '../shared/s3/single-writer.js';
 import { SyncEngine } from './sync/engine.js';
 import { HomeKeeper } from './sync/home.js';
 
@@ -46,7 +47,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 }
 
 const owner = process.getuid?.() === 0 ? { uid: USER.uid, gid: USER.gid } : null;
-const s3 = new S3Client({
+const client = new S3Client({
   bucket: config.BERTH_BUCKET,
   region: config.AWS_REGION,
   endpoint: config.AWS_ENDPOINT_URL_S3,
@@ -54,6 +55,11 @@ const s3 = new S3Client({
   secretAccessKey: config.AWS_SECRET_ACCESS_KEY,
   sessionToken: config.AWS_SESSION_TOKEN,
 });
+const s3 = forSingleWriter(client, () =>
+  log.warn(
+    'the S3 server refuses conditional writes: each is looked up before, and no other may write there',
+  ),
+);
 try {
   const services = await readServices(config.BERTH_SERVICES_FILE);
   const stateDir = path.join(config.BERTH_STATE_HOME, '.berth');

@@ -16,6 +16,7 @@ import { DockerGateway } from './adapters/docker/gateway.js';
 import { SwarmCluster } from './adapters/docker/swarm-cluster.js';
 import { HttpsProber } from './adapters/https-prober.js';
 import { ProcfsCapacity } from './adapters/procfs-capacity.js';
+import { S3WriteConditions } from './adapters/s3-conditions.js';
 import { S3Receipts } from './adapters/s3-receipts.js';
 import { readControllerSettings, type ControllerSettings } from './config.js';
 import { Metrics } from './metrics.js';
@@ -44,12 +45,14 @@ async function main(): Promise<void> {
     domain: settings.BERTH_DOMAIN,
     ca: await localCa(settings),
   });
+  const s3 = { ...settings.s3, endpoint: endpointOf(settings) };
   const controller = new Controller({
     records: await openRecords(settings.BERTH_STATE_DIR),
     cluster,
     gateway: new DockerGateway(docker),
     prober,
-    receipts: new S3Receipts({ ...settings.s3, endpoint: endpointOf(settings) }),
+    receipts: new S3Receipts(s3),
+    writeConditions: new S3WriteConditions(s3, systemClock),
     capacity: new ProcfsCapacity(settings.BERTH_STATE_DIR),
     metrics,
     clock: systemClock,

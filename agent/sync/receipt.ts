@@ -57,6 +57,8 @@ export async function writeReceipt(
     (object) => object.key.startsWith(receiptsOf(run.prefix, run.workspaceId)) && object.key !== key,
   );
   // Left-over receipts of ended runs harm nobody.
-  await Promise.all(older.map((object) => s3.remove(object.key, object.etag).catch(() => undefined)));
+  await Promise.all(
+    older.map((object) => s3.remove(object.key, { kind: 'match', etag: object.etag }).catch(() => undefined)),
+  );
   return receipt;
 }

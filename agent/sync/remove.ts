@@ -21,7 +21,7 @@ export async function removeEntry(context: SyncContext, id: EntryId): Promise<Re
   let { etag } = known;
   for (let round = 1; round <= MAX_ROUNDS; round++) {
     try {
-      await context.request(() => context.s3.remove(key, etag));
+      await context.request(() => context.s3.remove(key, { kind: 'match', etag }));
       context.state.delete(id);
       context.counters.deleted += 1;
       return 'deleted';

@@ -6,6 +6,7 @@ import type { TaskState } from '../ports/cluster.js';
 import { no, yes } from './conditions.js';
 import { specValid } from './declaration.js';
 import { baseRecord, beginRun, isStarting, withService } from './record.js';
+import { objectionOf } from './rival.js';
 import { judgeTasks, type TasksVerdict } from './tasks.js';
 import type { Action, Plan, PlanInput, World } from './types.js';
 
@@ -80,6 +81,7 @@ function routeProof(input: PlanInput, record: Observed): { route: string | null;
 }
 
 function startActions(input: PlanInput, desired: Desired, observed: Observed): Action[] {
+  if (objectionOf(input.world.rival) !== null) return [];
   const { network, service, gateway } = input.world;
   if (network === null) return [{ type: 'createNetwork' }];
   const actions: Action[] = [];
@@ -121,6 +123,8 @@ function haltOf(
       : { reason: 'Crashed', message: `It ended and Swarm's attempts are used up: ${message}` };
   }
   if (record.startedAt !== null) return null;
+  const objection = objectionOf(input.world.rival);
+  if (objection?.final) return { reason: 'StartFailed', message: objection.message };
   if (report?.state === 'failed')
     return { reason: 'StartFailed', message: report.message ?? 'The agent gave up.' };
   const waitedMs = input.now.getTime() - Date.parse(record.acceptedAt ?? input.now.toISOString());
@@ -138,8 +142,10 @@ function startConditions(input: PlanInput, verdict: TasksVerdict, proven: boolea
   const { world, declaration } = input;
   const { network, service, gateway } = world;
   const report = input.report?.runId === service?.runId ? input.report : null;
+  const objection = objectionOf(world.rival);
   return [
     specValid(declaration),
+    ...(objection ? [no('Admitted', 'PlaceTaken', objection.message)] : []),
     network
       ? yes('NetworkReady', 'Created', `Network ${network.name}.`)
       : no('NetworkReady', 'Creating', 'Its network is being created.'),

@@ -11,6 +11,7 @@ import type {
 } from '../ports/cluster.js';
 import type { ReceiptFinding } from '../ports/receipts.js';
 import type { RouteFindings } from '../ports/prober.js';
+import type { ConditionsFinding } from '../ports/write-conditions.js';
 
 /** What the reader of the desired file found. */
 export type DeclarationRead =
@@ -30,6 +31,17 @@ export interface World {
   routes: RouteFindings | null;
   /** What the bucket says of the run's receipt, when it was worth asking. */
   receipt: ReceiptFinding | null;
+  /** Another workspace on the same place, when this one is about to start there. */
+  rival: Rival | null;
+}
+
+/** Another workspace that writes to the place where one wants to start. */
+export interface Rival {
+  id: string;
+  /** It is being stopped. */
+  ending: boolean;
+  /** Whether the server keeps the two apart. */
+  conditions: ConditionsFinding;
 }
 
 export interface Policy {

@@ -10,19 +10,23 @@ import type { Records } from '../../shared/store/records.js';
 import { inForce, readDeclaration } from '../plan/declaration.js';
 import { plan } from '../plan/plan.js';
 import { receiptToVerify } from '../plan/receipt.js';
+import { placeToStartAt } from '../plan/rival.js';
 import { routeToProve } from '../plan/start.js';
 import type { Policy } from '../plan/types.js';
 import type { ClusterView } from '../ports/cluster.js';
 import type { VolumeNames } from '../names.js';
 import type { Prober } from '../ports/prober.js';
 import type { Receipts } from '../ports/receipts.js';
+import type { WriteConditions } from '../ports/write-conditions.js';
 import type { Result } from '../runtime/work-queue.js';
 import { execute, type ExecutorDeps } from './executor.js';
+import { Places } from './places.js';
 import { worldOf } from './world.js';
 
 export interface ReconcilerDeps extends ExecutorDeps {
   volumesOf: VolumeNames;
   receipts: Receipts;
+  writeConditions: WriteConditions;
   records: Records;
   /** A view of the cluster that was begun after the call. */
   fresh: () => Promise<ClusterView>;
@@ -44,6 +48,7 @@ const REPEAT_MS = 500;
 /** Makes the function from a workspace's id to a result: look, decide, write down, act. */
 export function createReconciler(deps: ReconcilerDeps): (id: string) => Promise<Result> {
   const lastDone = new Map<string, string>();
+  const places = new Places();
   return async (id) => {
     const { records, clock, policy } = deps;
     const [desiredRead, observedRead, reportRead] = await Promise.all([
@@ -60,16 +65,23 @@ export function createReconciler(deps: ReconcilerDeps): (id: string) => Promise<
     }
     const report = reportRead.kind === 'valid' ? reportRead.value : null;
     deps.onLook(id, observed, report);
-    const world = worldOf(id, await deps.fresh(), observed);
+    const view = await deps.fresh();
+    const world = worldOf(id, view, observed);
     const route = routeToProve(world);
     if (route !== null && observed?.provenRoute !== route) world.routes = await deps.prober.probe(id);
 
     const question = receiptToVerify(world, observed, report);
     if (question !== null) world.receipt = await deps.receipts.verify(question);
 
+    const declaration = readDeclaration(id, desiredRead, policy);
+    const target = placeToStartAt(declaration, observed, world);
+    if (target === null) places.release(id);
+    const rival = target && places.claim(id, target, view.services);
+    if (target && rival) world.rival = { ...rival, conditions: await deps.writeConditions.probe(target) };
+
     const decision = plan({
       id,
-      declaration: readDeclaration(id, desiredRead, policy),
+      declaration,
       observed,
       world,
       report,

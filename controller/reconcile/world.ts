@@ -29,5 +29,6 @@ export function worldOf(id: string, view: ClusterView, observed: Observed | null
     },
     routes: null,
     receipt: null,
+    rival: null,
   };
 }

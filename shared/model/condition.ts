@@ -1,6 +1,7 @@
 /** Everything finer than a phase is a condition, named like Kubernetes' (design: docs/state-machines.md). */
 export const CONDITION_TYPES = [
   'SpecValid',
+  'Admitted',
   'NetworkReady',
   'ServiceCreated',
   'TaskRunning',

@@ -18,13 +18,13 @@ export const finalSyncSchema = z.object({
   message: words.optional(),
 });
 
-/** What an agent tells about its workspace (PUT /agent/report). */
 /** What the API answers to a report. */
 export const reportAnswerSchema = z.object({
   /** Others write to the same place: their changes are wanted. */
   pull: z.boolean(),
 });
 
+/** What an agent tells about its workspace (PUT /agent/report). */
 export const agentReportSchema = z.object({
   runId: z.string().max(64),
   state: z.enum(['restoring', 'starting', 'ready', 'failed', 'stopping', 'finished']),

@@ -76,8 +76,8 @@ export class S3Client implements S3Port {
     return { etag: etagIn(answer.headers.etag) };
   }
 
-  async remove(key: string, etag: string): Promise<void> {
-    await this.transport.fetch({ method: 'DELETE', key, headers: { 'if-match': `"${etag}"` } });
+  async remove(key: string, condition: Condition): Promise<void> {
+    await this.transport.fetch({ method: 'DELETE', key, headers: conditionOf(condition) });
   }
 
   async removeFolder(key: string): Promise<void> {
@@ -135,8 +135,10 @@ export class S3Client implements S3Port {
   }
 }
 
-const conditionOf = (condition: Condition): Record<string, string> =>
-  condition.kind === 'absent' ? { 'if-none-match': '*' } : { 'if-match': `"${condition.etag}"` };
+function conditionOf(condition: Condition): Record<string, string> {
+  if (condition.kind === 'none') return {};
+  return condition.kind === 'absent' ? { 'if-none-match': '*' } : { 'if-match': `"${condition.etag}"` };
+}
 
 const withPrefix = (metadata: Metadata): Record<string, string> =>
   Object.fromEntries(Object.entries(metadata).map(([name, value]) => [METADATA + name, value]));

@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 export type Metadata = Record<string, string>;
 
 /** What must hold in the bucket for a write to happen. */
-export type Condition = { kind: 'absent' } | { kind: 'match'; etag: string };
+export type Condition = { kind: 'absent' } | { kind: 'match'; etag: string } | { kind: 'none' };
 
 export interface ListedObject {
   key: string;
@@ -44,8 +44,7 @@ export interface S3Port {
   head(key: string): Promise<ObjectHead | null>;
   get(key: string, signal?: AbortSignal): Promise<ObjectContent>;
   put(key: string, body: Buffer, metadata: Metadata, condition: Condition): Promise<{ etag: string }>;
-  /** Removes an object that still has this ETag. */
-  remove(key: string, etag: string): Promise<void>;
+  remove(key: string, condition: Condition): Promise<void>;
   /**
    * Removes the bare folder that some servers keep after the last object in it is gone (SeaweedFS then
    * refuses a conditional write of a file of that name). Never removes anything that is in it.

@@ -62,6 +62,9 @@ export class FakeS3 implements S3Port {
   /** Whether a condition counts; a server that knows none would say no. */
   heeds: (call: Call, condition: Condition) => boolean = () => true;
 
+  /** It knows no conditions, and says so. */
+  refusesConditions = false;
+
   /** @param same - the server whose content this one shares, as another client of it */
   constructor(same?: FakeS3) {
     this.objects = same?.objects ?? new Map<string, Stored>();
@@ -105,9 +108,9 @@ export class FakeS3 implements S3Port {
     });
   }
 
-  remove(key: string, etag: string): Promise<void> {
+  remove(key: string, condition: Condition): Promise<void> {
     return this.answer('remove', key, () => {
-      this.check({ method: 'remove', key }, { kind: 'match', etag });
+      this.check({ method: 'remove', key }, condition);
       this.objects.delete(key);
     });
   }
@@ -179,6 +182,8 @@ export class FakeS3 implements S3Port {
   }
 
   private check(call: Call, condition: Condition): void {
+    if (condition.kind === 'none') return;
+    if (this.refusesConditions) throw new S3Error('unsupported', 'NotImplemented', 'no conditions', 501);
     if (!this.heeds(call, condition)) return;
     const { key } = call;
     const present = this.objects.get(key);

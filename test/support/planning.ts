@@ -38,6 +38,7 @@ export const EMPTY_WORLD: World = {
   gateway: { containerId: 'gateway', attached: false },
   routes: null,
   receipt: null,
+  rival: null,
 };
 
 export function task(change: Partial<TaskState> = {}): TaskState {
@@ -73,6 +74,7 @@ export function fullWorld(desired: Desired, change: Partial<World> = {}): World 
     gateway: { containerId: 'gateway', attached: true },
     routes: { vnc: null, code: null, web: null },
     receipt: { kind: 'verified' },
+    rival: null,
     ...change,
   };
 }

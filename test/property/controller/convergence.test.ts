@@ -215,6 +215,7 @@ class Story {
         verify: async () =>
           this.bucketFails ? { kind: 'unreachable', message: 'no answer' } : { kind: 'verified' },
       },
+      writeConditions: { probe: async () => ({ kind: 'kept' }) },
       clock: this.clock,
       logger: silentLogger(),
       volumesOf: namesOf('berth').volumes,

@@ -127,7 +127,7 @@ function identity(name: string, keys: { accessKeyId: string; secretAccessKey: st
 }
 
 /** SeaweedFS also opens each port + 10000, so both have to be free. */
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const found: number[] = [];
   while (found.length < count) {
     const port = 20_000 + Math.floor(Math.random() * 12_000);

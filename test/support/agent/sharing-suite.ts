@@ -96,7 +96,7 @@ export function sharingSuite(name: string, serverFor: () => Server): void {
       await replace('remote-edit', 'by another');
       await put('remote-new', 'by another');
       const gone = await server().s3.head(key('remote-gone'));
-      await server().s3.remove(key('remote-gone'), gone?.etag ?? '');
+      await server().s3.remove(key('remote-gone'), { kind: 'match', etag: gone?.etag ?? '' });
       // Past the racy window, or "clean" could not be told from "just changed".
       one.engine = await settled(one);
       await one.engine.restore(new AbortController().signal, () => undefined);

@@ -91,6 +91,7 @@ describe('metrics of the sync', () => {
         ...{ records, cluster, gateway: cluster, metrics },
         prober: { probe: async () => ({ vnc: null, code: null, web: null }) },
         receipts: { verify: async () => ({ kind: 'verified' }) },
+        writeConditions: { probe: async () => ({ kind: 'kept' }) },
         capacity: { measure: async () => capacity },
         ...{ clock: systemClock, logger: silentLogger(), volumesOf: names.volumes, policy: POLICY },
         ...{ domain: 'berth.localhost', httpsPort: 443, resyncMs: 300 },

@@ -64,7 +64,7 @@ describe('S3 client', () => {
       etag: 'new',
     });
     await s3.put('k', Buffer.from('text'), {}, absent);
-    await s3.remove('k', 'old');
+    await s3.remove('k', { kind: 'match', etag: 'old' });
     const [matching, making, removing] = requests.map(({ headers }) => headers);
     expect(matching).to.include({ 'if-match': '"old"', 'x-amz-meta-mode': '644', 'content-length': '4' });
     expect(matching?.['x-amz-content-sha256']).to.match(/^982d9e3e/);

@@ -1,0 +1,43 @@
+import { overlap } from '../../shared/model/bucket-layout.js';
+import type { Observed } from '../../shared/model/observed.js';
+import type { ServiceState, Target } from '../ports/cluster.js';
+import { inForce, stopCause } from './declaration.js';
+import type { DeclarationRead, Rival, World } from './types.js';
+
+/** Where a workspace is about to start; null when it is not. */
+export function placeToStartAt(
+  declaration: DeclarationRead,
+  observed: Observed | null,
+  world: World,
+): Target | null {
+  if (world.service !== null || stopCause(declaration, observed) !== null) return null;
+  const desired = inForce(declaration, observed);
+  return desired && { bucket: desired.spec.bucket, prefix: desired.spec.prefix };
+}
+
+/** The service of another workspace that writes there, if there is one. */
+export function writerAt(
+  target: Target,
+  id: string,
+  services: readonly ServiceState[],
+): { id: string; ending: boolean } | null {
+  const other = services.find((service) => service.workspaceId !== id && overlap(service.target, target));
+  return other === undefined ? null : { id: other.workspaceId, ending: other.replicas === 0 };
+}
+
+/** Why a workspace cannot start beside another one, and whether waiting may help; null when it can. */
+export function objectionOf(rival: Rival | null): { message: string; final: boolean } | null {
+  if (rival === null || rival.conditions.kind === 'kept') return null;
+  const { id, conditions } = rival;
+  if (conditions.kind === 'unreachable') {
+    const message = `Workspace "${id}" writes to the same place, and the S3 server cannot be asked whether it keeps them apart: ${conditions.message}.`;
+    return { message, final: false };
+  }
+  const why = `the S3 server does not keep two writers apart (it lacks ${conditions.conditions.join(', ')})`;
+  return rival.ending
+    ? { message: `It waits for the end of workspace "${id}" on the same place, since ${why}.`, final: false }
+    : {
+        message: `Workspace "${id}" writes to the same place, and ${why}. Use another bucket or prefix, or stop "${id}" first.`,
+        final: true,
+      };
+}

@@ -1,0 +1,81 @@
+import { expect } from 'chai';
+import type { Rival } from '../../../controller/plan/types.js';
+import { placeToStartAt } from '../../../controller/plan/rival.js';
+import { plan } from '../../../controller/plan/plan.js';
+import { Places } from '../../../controller/reconcile/places.js';
+import type { ServiceState } from '../../../controller/ports/cluster.js';
+import { conditionOf, declare, EMPTY_WORLD, fullWorld, ID, inputOf } from '../../support/planning.js';
+
+const desired = declare();
+const place = { bucket: 'demo', prefix: '' };
+const missing: Rival['conditions'] = { kind: 'missing', conditions: ['If-Match'] };
+
+const serviceOf = (id: string, replicas = 1, prefix = ''): ServiceState => ({
+  ...(fullWorld(desired).service as ServiceState),
+  workspaceId: id,
+  replicas,
+  target: { bucket: 'demo', prefix },
+});
+
+describe('plan: another workspace on the same place', () => {
+  const planWith = (rival: Rival | null) =>
+    plan(inputOf(desired, { ...EMPTY_WORLD, network: fullWorld(desired).network, rival }));
+  const starts = (rival: Rival | null) =>
+    planWith(rival).actions.some(({ type }) => type === 'createService');
+
+  it('is welcome where the server keeps them apart', () => {
+    expect(starts({ id: 'other', ending: false, conditions: { kind: 'kept' } })).to.equal(true);
+  });
+
+  it('ends the start where it does not, and says what to do', () => {
+    const { observed, actions } = planWith({ id: 'other', ending: false, conditions: missing });
+    expect(actions).to.deep.equal([]);
+    expect(observed?.halt).to.include({ reason: 'StartFailed' });
+    expect(observed?.halt?.message).to.match(
+      /"other" writes to the same place.*lacks If-Match.*another bucket/,
+    );
+  });
+
+  it('is waited for when it ends, and when the server cannot be asked', () => {
+    const rivals: Rival[] = [
+      { id: 'other', ending: true, conditions: missing },
+      { id: 'other', ending: false, conditions: { kind: 'unreachable', message: 'ECONNREFUSED' } },
+    ];
+    for (const rival of rivals) {
+      const { observed, actions, requeueAfterMs } = planWith(rival);
+      expect(actions).to.deep.equal([]);
+      expect(requeueAfterMs).to.be.a('number');
+      expect(observed).to.include({ phase: 'starting', halt: null });
+      expect(conditionOf(observed, 'Admitted')).to.include({ status: 'False', reason: 'PlaceTaken' });
+      expect(observed?.message).to.contain('"other"');
+    }
+  });
+
+  it('matters only before a service is made', () => {
+    const input = inputOf(desired, EMPTY_WORLD);
+    expect(placeToStartAt(input.declaration, null, EMPTY_WORLD)).to.deep.equal(place);
+    expect(placeToStartAt(input.declaration, null, fullWorld(desired))).to.equal(null);
+    const stopped = inputOf(declare({ state: 'stopped' }), EMPTY_WORLD);
+    expect(placeToStartAt(stopped.declaration, null, EMPTY_WORLD)).to.equal(null);
+  });
+});
+
+describe('places', () => {
+  it('belong to the service that writes there', () => {
+    const places = new Places();
+    expect(places.claim(ID, place, [serviceOf(ID), serviceOf('other', 0, 'part')])).to.deep.equal({
+      id: 'other',
+      ending: true,
+    });
+    expect(places.claim(ID, { ...place, bucket: 'b2' }, [serviceOf('other')])).to.equal(null);
+  });
+
+  it('belong to the first of two that start at once, until it starts no longer', () => {
+    const places = new Places();
+    expect(places.claim('one', place, [])).to.equal(null);
+    expect(places.claim('two', { ...place, prefix: 'part' }, [])).to.deep.equal({ id: 'one', ending: false });
+    expect(places.claim('one', place, []), 'the refused one has none').to.equal(null);
+    places.release('one');
+    expect(places.claim('two', place, [])).to.equal(null);
+  });
+});
