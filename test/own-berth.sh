@@ -14,7 +14,8 @@ free_port() { # the first port from $1 that nobody listens on
 }
 work=$(mktemp -d /var/tmp/berth-test.XXXXXX)
 export BERTH_ENV_FILE=/dev/null BERTH_LOG_DIR=$work/logs
-export BERTH_STACK=bt$RANDOM BERTH_STATE_DIR=$work/state BERTH_DOMAIN=berth-test.localhost BERTH_IMAGE_TAG=test
+# The name tells whose it is: see sweep.
+export BERTH_STACK=bt$$ BERTH_STATE_DIR=$work/state BERTH_DOMAIN=berth-test.localhost BERTH_IMAGE_TAG=test
 BERTH_HTTP_PORT=$(free_port 18080)
 BERTH_HTTPS_PORT=$(free_port 18443)
 export BERTH_HTTP_PORT BERTH_HTTPS_PORT BERTH_ADDRESS_POOL=10.212.0.0/16 BERTH_TEST_CONTRACT_POOL=10.213.0.0/20
@@ -25,8 +26,27 @@ engine_before=$(docker version --format '{{.Server.Version}}' 2>/dev/null || tru
 swarm_before=$(docker info --format '{{.Swarm.LocalNodeState}}' 2>/dev/null || true)
 guard_before=$(manifests/guard/guard.sh check 2>/dev/null && echo yes || true)
 
+# A run that was cut off (power, a killed terminal) left its Berth, which comes back with the engine
+# and holds the addresses that this run needs.
+sweep() {
+  local stack
+  for stack in $({
+    docker service ls --quiet | xargs -r docker service inspect --format '{{index .Spec.Labels "com.docker.stack.namespace"}}'
+    docker network ls --format '{{.Label "com.docker.stack.namespace"}} {{.Label "berth.stack"}}'
+    docker volume ls --format '{{.Label "berth.stack"}}'
+  } | grep -oE '\bbt[0-9]+\b' | sort -u); do
+    [[ "$stack" != "$BERTH_STACK" && ! -d /proc/${stack#bt} ]] || continue
+    echo "==> Removing $stack, which an earlier run left" >&2
+    BERTH_STACK=$stack BERTH_STATE_DIR=$work/none BERTH_IMAGE_TAG=none manifests/host/purge.sh ||
+      echo '    something of it stays; restarting the engine often helps' >&2
+  done
+}
+
 own_berth_up() {
   manifests/host/packages.sh
+  manifests/host/guard.sh # before the engine: it may bring containers back
+  manifests/host/engine.sh
+  sweep
   manifests/host/up.sh
   BERTH_TEST_KEY=$(manifests/host/keys.sh test)
   export BERTH_TEST_KEY

@@ -12,6 +12,7 @@ config_load
 ./guard.sh
 ./engine.sh
 ./swarm.sh
+./addresses.sh
 ./images.sh
 ./state.sh
 ./tls.sh

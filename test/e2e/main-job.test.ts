@@ -1,13 +1,18 @@
 import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { expect } from 'chai';
 import { Berth, Bucket } from '../support/berth.js';
 import { eventually } from '../support/swarm.js';
+import { untar } from '../support/untar.js';
 
 describe('The main job', function () {
   this.timeout(240_000);
   const berth = new Berth();
   const bucket = new Bucket(berth, `main-${randomBytes(4).toString('hex')}`);
   const started = new Set<string>();
+  let ended = '';
   const start = async (body: Record<string, unknown>) => {
     const view = await berth.start(body);
     started.add(view.containerId);
@@ -107,6 +112,18 @@ describe('The main job', function () {
     const list = await berth.api<{ items: { containerId: string }[] }>('GET', '/api/containers');
     expect(list.json.items.map((item) => item.containerId)).not.to.include(id);
     started.delete(id);
+    ended = id;
+  });
+
+  it('hands out the files of a stopped workspace as a tar', async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'berth-tar-'));
+    try {
+      await untar(await berth.download(`/api/containers/${ended}/files.tar`), folder);
+      expect(readFileSync(path.join(folder, 'a b/last ü.txt'), 'utf8')).to.equal('last\n');
+      expect(readFileSync(path.join(folder, 'hello.txt'), 'utf8')).to.equal('hi\n');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('shows all files in a new workspace on the same bucket', async () => {

@@ -7,6 +7,7 @@ import { parseEnv, promisify } from 'node:util';
 import {
   GetObjectCommand,
   HeadBucketCommand,
+  paginateListObjectsV2,
   CreateBucketCommand,
   PutObjectCommand,
   S3Client,
@@ -77,6 +78,20 @@ export class Berth {
         Authorization: `Bearer ${this.key}`,
         ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
       },
+    });
+  }
+
+  /** The body of a GET of the management API, as it comes; a status other than 200 rejects. */
+  download(apiPath: string): Promise<AsyncIterable<Buffer>> {
+    const url = `https://api.${this.domain}:${this.port}${apiPath}`;
+    return new Promise((resolve, reject) => {
+      const headers = { Authorization: `Bearer ${this.key}` };
+      const request = https.get(url, { agent: this.agent, headers }, (response) => {
+        if (response.statusCode === 200) return resolve(response);
+        response.resume();
+        reject(new Error(`${url} answered ${response.statusCode}`));
+      });
+      request.once('error', reject);
     });
   }
 
@@ -226,6 +241,17 @@ export class Bucket {
 
   async put(key: string, text: string): Promise<void> {
     await this.client.send(new PutObjectCommand({ Bucket: this.name, Key: key, Body: text }));
+  }
+
+  /** All keys that begin so. */
+  async keys(prefix: string): Promise<string[]> {
+    const keys: string[] = [];
+    for await (const page of paginateListObjectsV2(
+      { client: this.client },
+      { Bucket: this.name, Prefix: prefix },
+    ))
+      keys.push(...(page.Contents ?? []).flatMap(({ Key }) => Key ?? []));
+    return keys;
   }
 
   /** @returns null when there is no such object */

@@ -4,6 +4,7 @@ import type { S3Client } from '../../../shared/s3/client.js';
 import type { S3Error } from '../../../shared/s3/s3-error.js';
 import { Replica } from '../../support/agent/replica.js';
 import { ADMIN, Seaweed, TENANT } from '../../support/agent/seaweed.js';
+import { inputSuite } from '../../support/agent/input-suite.js';
 import { sharingSuite } from '../../support/agent/sharing-suite.js';
 import { syncSuite } from '../../support/agent/sync-suite.js';
 
@@ -35,6 +36,7 @@ describe('agent: on a real S3 server', function () {
   const place = () => ({ s3: shared, prefix: `test${(number += 1)}` });
   syncSuite('SeaweedFS', place);
   sharingSuite('SeaweedFS', place);
+  inputSuite('SeaweedFS', place);
 
   describe('buckets', () => {
     const refusal = async (replica: Replica): Promise<S3Error> => {

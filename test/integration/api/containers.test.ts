@@ -36,6 +36,7 @@ describe('workspaces over the API (R1)', () => {
       const answer = await api.start({
         bucketId: 'demo',
         name: 'mine',
+        pull: 'never',
         prefix: 'team/a',
         image: 'berth/testspace',
         resources: { cpus: 0.5, memoryBytes: 2 ** 29 },
@@ -56,6 +57,7 @@ describe('workspaces over the API (R1)', () => {
         state: 'running',
         image: 'berth/testspace',
         resources: { cpus: 0.5, memoryBytes: 2 ** 29 },
+        pull: 'never',
       });
     });
 
