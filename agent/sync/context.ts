@@ -2,6 +2,7 @@ import type { Logger } from '../../shared/logger.js';
 import type { EntryId, Keyspace } from '../../shared/bucket/keys.js';
 import type { Limits } from './limits.js';
 import type { S3Port } from '../../shared/s3/s3-port.js';
+import type { RefusedObjects } from './refused.js';
 import type { Rules } from './rules.js';
 import type { Owner } from './safe-path.js';
 import type { LocalState } from './state.js';
@@ -35,6 +36,8 @@ export interface SyncContext {
   counters: Counters;
   /** Versions of others that have a name but could not be fetched yet; key by entry. */
   wanted: Map<EntryId, string>;
+  /** Objects that cannot become files here. */
+  refused: RefusedObjects;
   /** Repeats a request as this step's policy says. */
   request: <T>(send: () => Promise<T>) => Promise<T>;
 }

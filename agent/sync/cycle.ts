@@ -1,4 +1,5 @@
 import { KeyError, pathOf, type EntryId } from '../../shared/bucket/keys.js';
+import { S3Error } from '../../shared/s3/s3-error.js';
 import { UnstableError } from './content.js';
 import type { SyncContext } from './context.js';
 import { guardDeletes } from './delete-guard.js';
@@ -10,6 +11,7 @@ import { forEachLimited } from './limits.js';
 import { inOrder } from './order.js';
 import { removeEntry } from './remove.js';
 import { failureOf, type Outage } from './retry.js';
+import { makingRoom } from './room.js';
 import { sameVolume } from './state.js';
 import { fetchWanted, putEntry } from './upload.js';
 import { walk, type WalkResult } from './walk.js';
@@ -106,7 +108,8 @@ export async function runCycle(
   await run.removeFolders(emptiedFolders(found.deletes, seen));
   await run.putsAfterDeletes(afterDeletes);
   run.forgetStable(found);
-  result.error = outage.error && { path: '', ...failureOf(outage.error) };
+  const error = outage.error ?? outage.full;
+  result.error = error && { path: '', ...failureOf(error) };
   return result;
 }
 
@@ -147,6 +150,9 @@ function activityOf(found: Diff, now: number): number | null {
 }
 
 class CycleRun {
+  /** What could not be sent. */
+  private readonly waiting: WalkEntry[] = [];
+
   constructor(
     private readonly context: SyncContext,
     private readonly memory: CycleMemory,
@@ -214,7 +220,9 @@ class CycleRun {
       return;
     }
     const { entries } = this.context.state;
-    const { allowed, held } = guardDeletes(ids, entries.size, this.memory.held);
+    const safe = this.outage.full ? makingRoom(ids, entries, this.waiting) : ids;
+    this.result.pendingDeletes += ids.length - safe.length;
+    const { allowed, held } = guardDeletes(safe, entries.size, this.memory.held);
     if (!options.final) this.memory.held = held;
     if (held.size > 0) {
       this.result.pendingDeletes += held.size;
@@ -246,7 +254,7 @@ class CycleRun {
   }
 
   private async put(entry: WalkEntry): Promise<void> {
-    if (this.outage.error !== null) return this.wait([entry]);
+    if (this.outage.error !== null || this.outage.full !== null) return this.wait([entry]);
     const { unstable } = this.memory;
     const before = unstable.get(entry.id) ?? 0;
     try {
@@ -263,13 +271,14 @@ class CycleRun {
 
   /** These are not in the bucket as they are on the disk. */
   private wait(entries: readonly WalkEntry[]): void {
+    this.waiting.push(...entries);
     this.result.pending += entries.length;
     this.result.pendingBytes += bytesOf(entries);
   }
 
   private fail(id: EntryId, error: unknown): void {
     // One failure that speaks for all is told once, as the cycle's error.
-    if (this.outage.error !== null && error === this.outage.error) return;
+    if (error === this.outage.error || (error instanceof S3Error && error.kind === 'full')) return;
     const failure =
       error instanceof KeyError
         ? { code: 'BadName', message: error.message, permanent: true }

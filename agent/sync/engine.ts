@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { InvalidRecordError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
 import type { AgentReport, FinalSync } from '../../shared/model/report.js';
-import { Keyspace, type EntryId } from '../../shared/bucket/keys.js';
+import { Keyspace } from '../../shared/bucket/keys.js';
 import { fullJitterMs, retrying, type RetryPolicy } from '../../shared/s3/retry.js';
 import type { SyncContext } from './context.js';
 import { runCycle, type CycleMemory, type CycleResult, type Failure } from './cycle.js';
@@ -12,6 +12,7 @@ import { DEFAULT_LIMITS } from './limits.js';
 import type { S3Port } from '../../shared/s3/s3-port.js';
 import { pull } from './pull.js';
 import { compareWithBucket, writeReceipt, type Run } from './receipt.js';
+import { RefusedObjects } from './refused.js';
 import { restore } from './restore.js';
 import { CYCLE_RETRY, failureOf, Outage, RESTORE_RETRY } from './retry.js';
 import { WorkspaceRules, type Rules } from './rules.js';
@@ -47,7 +48,7 @@ export interface FinalOutcome {
   exitCode: 0 | 75 | 76;
 }
 
-/** Of what was left out a report names some. */
+/** Of long lists a report names some. */
 const MAX_EXAMPLES = 10;
 const MAX_EXAMPLE_LENGTH = 200;
 /** Longest wait between two tries of the final sync. */
@@ -63,7 +64,6 @@ export class SyncEngine {
   private retryMessage: string | null = null;
   /** Why others' changes could not be brought. */
   private pullFailure: Failure | null = null;
-  private readonly refused = new Map<EntryId, string>();
 
   private constructor(
     private readonly settings: EngineSettings,
@@ -98,12 +98,15 @@ export class SyncEngine {
       limits: DEFAULT_LIMITS,
       counters: { uploaded: 0, downloaded: 0, deleted: 0, conflicts: 0 },
       wanted: new Map(),
+      refused: new RefusedObjects(),
     });
   }
 
   /** The sync part of a report. */
   status(): AgentReport['sync'] {
     const { counters, state } = this.context;
+    const leftOut = this.last?.leftOut ?? [];
+    const refused = this.context.refused.keys;
     return {
       lastSyncAt: isoOrNull(this.lastSyncAt),
       pendingFiles: this.last?.pending ?? 0,
@@ -116,7 +119,8 @@ export class SyncEngine {
       conflicts: counters.conflicts,
       special: this.last?.special ?? 0,
       hardLinks: this.last?.hardLinks ?? 0,
-      leftOut: { count: this.last?.leftOut.length ?? 0, examples: examplesOf(this.last?.leftOut ?? []) },
+      leftOut: { count: leftOut.length, examples: examplesOf(leftOut) },
+      refused: { count: refused.length, examples: examplesOf(refused) },
       error: this.retryMessage ?? (this.last && errorOf(this.last)) ?? this.pullFailure?.message ?? null,
     };
   }
@@ -178,7 +182,7 @@ export class SyncEngine {
     const before = this.pullFailure;
     const context = this.guardedBy(new Outage());
     try {
-      const { downloaded, removed } = await pull(context, { saved: this.saver.tick, refused: this.refused });
+      const { downloaded, removed } = await pull(context, { saved: this.saver.tick });
       this.pullFailure = null;
       if (downloaded + removed > 0) this.context.log.info('changes of others', { downloaded, removed });
       return { succeeded: true, changed: downloaded + removed > 0 || before !== null };
@@ -213,7 +217,8 @@ export class SyncEngine {
         if (confirmed.kind === 'missing') continue;
         this.last = { ...result, error: confirmed.error };
         if (confirmed.error.permanent) return this.outcome(this.last, 76);
-      } else if (isHopeless(result)) return this.outcome(result, 76);
+        // What was sent or removed may have made room for the rest.
+      } else if (isHopeless(result) && !result.changed) return this.outcome(result, 76);
       const wait = Math.max(100, fullJitterMs(tries, 1_000, FINAL_WAIT_MS));
       if (this.context.now() + wait >= deadline) return this.outcome(result, 75);
       await pause(wait);

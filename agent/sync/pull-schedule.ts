@@ -1,5 +1,5 @@
-/** Shortest time between two looks at the bucket. */
-const MIN_INTERVAL_MS = 15_000;
+/** Shortest time from one look at the bucket to the next: with each cycle, by default. */
+const MIN_INTERVAL_MS = 10_000;
 /** A bucket that takes long to list is listed seldom: at most this part of the time. */
 const MAX_SHARE = 0.05;
 
@@ -23,7 +23,7 @@ export class PullSchedule {
 
   /** A pull that could not be done counts as well, but is not the last one. */
   done(startedAt: number, now: number, succeeded: boolean): void {
-    this.notBefore = now + Math.max(MIN_INTERVAL_MS, (now - startedAt) / MAX_SHARE);
+    this.notBefore = startedAt + Math.max(MIN_INTERVAL_MS, (now - startedAt) / MAX_SHARE);
     if (succeeded) this.lastLook = false;
   }
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { rmdirSync } from 'node:fs';
 import path from 'node:path';
-import { codeOf } from '../../shared/errors.js';
+import { codeOf, messageOf } from '../../shared/errors.js';
 import { isDirId, KeyError, pathOf, type EntryId } from '../../shared/bucket/keys.js';
 import { viewOf, type RemoteEntry, type RemoteView } from '../../shared/bucket/view.js';
 import { S3Error } from '../../shared/s3/s3-error.js';
@@ -20,8 +20,6 @@ import { TEMP_PREFIX, walk } from './walk.js';
 export interface PullOptions {
   /** Called after each entry; a good time to save the state. */
   saved: () => Promise<void>;
-  /** ETags of objects that cannot become files here, from one pull to the next. */
-  refused: Map<EntryId, string>;
 }
 
 export interface PullResult {
@@ -36,12 +34,15 @@ export interface PullResult {
  * @throws S3Error, or a disk error
  */
 export async function pull(context: SyncContext, options: PullOptions): Promise<PullResult> {
-  const view = viewOf(await listObjects(context), context.keys);
+  const listed = await listObjects(context);
+  const view = viewOf(listed, context.keys);
   context.rules.refresh?.();
   const seen = await walk(context.root, context.rules);
   const { identity } = context.state;
   if (seen.root === null || identity === null || !sameVolume(seen.root, identity))
     return { downloaded: 0, removed: 0 };
+  context.refused.keepOnly(new Set(listed.map(({ key }) => key)));
+  for (const { key, reason } of view.refused) context.refused.add(key, '', reason);
   const plan = planPull(view, context.state.entries, seen.entries);
   return new PullRun(context, options, view).execute(plan);
 }
@@ -87,15 +88,17 @@ class PullRun {
   }
 
   private async fetch(remote: RemoteEntry, place: Place): Promise<void> {
-    const { refused } = this.options;
-    if (refused.get(remote.id) === remote.etag) return;
+    const { refused } = this.context;
+    if (refused.has(remote.key, remote.etag)) return;
     try {
       await download(this.context, remote.id, remote.key, { place, readAtMs: this.context.now() });
+      refused.delete(remote.key);
       this.result.downloaded += 1;
     } catch (error) {
-      if (isTheUsers(error)) return;
+      // Removed since it was listed.
+      if (isTheUsers(error) || (error instanceof S3Error && error.kind === 'missing')) return;
       if (!isTheObjects(error)) throw error;
-      refused.set(remote.id, remote.etag);
+      refused.add(remote.key, remote.etag, messageOf(error));
     }
   }
 
@@ -126,9 +129,9 @@ function isTheUsers(error: unknown): boolean {
   return ['EEXIST', 'ENOENT', 'ENOTDIR', 'EISDIR', 'ENOTEMPTY', 'ELOOP'].includes(codeOf(error) ?? '');
 }
 
-/** It cannot become a file here, or is not there any more. */
+/** It cannot become a file here. */
 function isTheObjects(error: unknown): boolean {
-  if (error instanceof S3Error) return error.kind === 'missing' || error.kind === 'object';
+  if (error instanceof S3Error) return error.kind === 'object';
   return (
     error instanceof KeyError || ['BERTH_BAD_LINK', 'ENAMETOOLONG', 'EINVAL'].includes(codeOf(error) ?? '')
   );

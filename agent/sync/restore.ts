@@ -20,18 +20,15 @@ import { S3Error } from '../../shared/s3/s3-error.js';
 import type { ListedObject } from '../../shared/s3/s3-port.js';
 import { rootIdentity, walk } from './walk.js';
 
+/** Of objects that were refused the log names some. */
+const MAX_TOLD = 20;
+
 export interface RestoreOptions {
   /** Make the bucket when the server says that there is none. */
   createBucket: boolean;
   signal: AbortSignal;
   /** Called after each entry; a good time to save the state. */
   saved: () => Promise<void>;
-}
-
-export interface RestoreResult {
-  downloaded: number;
-  /** Objects that stay in the bucket only, and why. */
-  refused: { key: string; reason: string }[];
 }
 
 /**
@@ -41,7 +38,7 @@ export interface RestoreResult {
  *
  * @throws S3Error of kind `bucket` (a person must act); a disk error; the signal's reason
  */
-export async function restore(context: SyncContext, options: RestoreOptions): Promise<RestoreResult> {
+export async function restore(context: SyncContext, options: RestoreOptions): Promise<void> {
   const identity = rootIdentity(context.root);
   if (identity === null) throw new Error(`${context.root} is not a folder`);
   context.state.adopt(identity);
@@ -52,13 +49,17 @@ export async function restore(context: SyncContext, options: RestoreOptions): Pr
   const seen = await walk(context.root);
   for (const leftover of seen.leftovers) await removeFile(context, leftover);
   const plan = planRestore(view.entries, context.state.entries, seen.entries, context.state.complete);
-  const before = context.counters.downloaded;
+  context.refused.clear();
+  for (const { key, reason } of view.refused) context.refused.add(key, '', reason);
   const run = new RestoreRun(context, options, seen.entries, view);
   await run.execute(plan);
   context.state.markComplete();
-  for (const { key, reason } of view.refused)
-    context.log.warn('object left in the bucket: it cannot become a file', { key, reason });
-  return { downloaded: context.counters.downloaded - before, refused: view.refused };
+  const count = context.refused.keys.length;
+  if (count > 0)
+    context.log.warn('objects stay in the bucket only: they cannot become files', {
+      count,
+      examples: context.refused.examples(MAX_TOLD),
+    });
 }
 
 async function listAll(context: SyncContext, options: RestoreOptions): Promise<ListedObject[]> {
@@ -138,7 +139,7 @@ class RestoreRun {
       error instanceof KeyError ||
       ['BERTH_BAD_LINK', 'ENAMETOOLONG', 'EISDIR', 'ENOTEMPTY', 'EINVAL'].includes(codeOf(error) ?? '');
     if (!local && !(error instanceof S3Error && error.kind === 'object')) throw error;
-    this.view.refused.push({ key: entry.key, reason: messageOf(error) });
+    this.context.refused.add(entry.key, entry.etag, messageOf(error));
   }
 
   /** Both sides have the entry, and it is not known whether they agree. */

@@ -14,12 +14,18 @@ export const RESTORE_RETRY: RetryPolicy = { attempts: Infinity, baseMs: 500, max
 export class Outage {
   private inARow = 0;
   private last: S3Error | null = null;
+  private noRoom: S3Error | null = null;
 
   constructor(private readonly limit = 5) {}
 
   /** The failure that speaks for all, once there were enough of them. */
   get error(): S3Error | null {
     return this.last;
+  }
+
+  /** Nothing new finds room, as one request was told; what there is can still be read and removed. */
+  get full(): S3Error | null {
+    return this.noRoom;
   }
 
   /**
@@ -49,6 +55,7 @@ export class Outage {
     this.inARow = 0;
     // Wrong credentials stay wrong for the next 5,000 files as well.
     if (error.kind === 'bucket') this.last = error;
+    if (error.kind === 'full') this.noRoom = error;
   }
 }
 

@@ -5,6 +5,7 @@ const isoTime = z.iso.datetime();
 const words = z.string().max(2000);
 /** A count that agents of earlier versions do not send. */
 const addedCount = count.default(0);
+const NONE = { count: 0, examples: [] };
 
 /** How the last sync of a run ended; `ok` means that everything on the disk is in the bucket. */
 export const finalSyncSchema = z.object({
@@ -50,6 +51,8 @@ export const agentReportSchema = z.object({
     hardLinks: addedCount,
     /** Files and folders that `.berthignore` or the default leave on the disk only. */
     leftOut: z.object({ count, examples: z.array(z.string().max(200)).max(10) }),
+    /** Objects that stay in the bucket only, since they cannot become files; some of their keys. */
+    refused: z.object({ count, examples: z.array(z.string().max(200)).max(10) }).default(NONE),
     error: words.nullable(),
   }),
   /** Last change of a workspace file that the walk has seen. */

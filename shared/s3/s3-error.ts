@@ -7,11 +7,12 @@ import { BerthError } from '../errors.js';
  * - `busy`: try again soon (409, 429, 503);
  * - `network`, `server`: no answer, or an answer that says nothing about the request (5xx);
  * - `bucket`: nothing in this bucket will work until a person acts (credentials, no such bucket);
+ * - `full`: there is no room for anything new until a person acts; removing works (quotas, 507);
  * - `object`: this object will never work (name too long, malformed request);
  * - `unsupported`: the server does not know this kind of request (501).
  */
 export type S3ErrorKind =
-  'precondition' | 'missing' | 'busy' | 'network' | 'server' | 'bucket' | 'object' | 'unsupported';
+  'precondition' | 'missing' | 'busy' | 'network' | 'server' | 'bucket' | 'full' | 'object' | 'unsupported';
 
 export class S3Error extends BerthError {
   override readonly name = 'S3Error';
@@ -56,6 +57,9 @@ const BUCKET_CODES = new Set([
   'CredentialsProviderError',
 ]);
 
+/** Of MinIO, Ceph and others; AWS has no quota. */
+const FULL_CODES = new Set(['QuotaExceeded', 'XMinioAdminBucketQuotaExceeded', 'XMinioStorageFull']);
+
 /** Refusals that concern one object only, though their status is 403. */
 const OBJECT_CODES = new Set(['InvalidObjectState', 'KeyTooLongError']);
 
@@ -65,6 +69,7 @@ const CLOCK_CODES = new Set(['RequestTimeTooSkewed', 'RequestExpired']);
 /** Sorts an answer by its status and S3 code. */
 export function kindOf(status: number | null, code: string): S3ErrorKind {
   if (BUCKET_CODES.has(code)) return 'bucket';
+  if (FULL_CODES.has(code) || status === 507) return 'full';
   if (OBJECT_CODES.has(code)) return 'object';
   if (CLOCK_CODES.has(code)) return 'server';
   // The completion of an upload whose answer was lost: the object itself tells what became of it.
@@ -94,6 +99,8 @@ export function kindOf(status: number | null, code: string): S3ErrorKind {
   }
 }
 
+const FULL = 'the bucket is full: remove files, or have its quota raised';
+
 /** Words for a code whose own message tells a user little. */
 const ADVICE: Record<string, string> = {
   NoSuchBucket: 'the bucket does not exist',
@@ -101,6 +108,10 @@ const ADVICE: Record<string, string> = {
   InvalidAccessKeyId: 'the S3 server does not know this access key',
   SignatureDoesNotMatch: 'the secret key is wrong',
   ExpiredToken: 'the S3 credentials have expired',
+  QuotaExceeded: FULL,
+  XMinioAdminBucketQuotaExceeded: FULL,
+  XMinioStorageFull: FULL,
+  RequestTimeTooSkewed: "the clocks of this host and of the S3 server differ; set the host's time by NTP",
   ECONNREFUSED: 'the S3 server refuses connections',
   ENOTFOUND: 'the name of the S3 server cannot be resolved',
 };

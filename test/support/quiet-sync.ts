@@ -15,5 +15,6 @@ export const QUIET_SYNC: AgentReport['sync'] = {
   special: 0,
   hardLinks: 0,
   leftOut: { count: 0, examples: [] },
+  refused: { count: 0, examples: [] },
   error: null,
 };

@@ -92,6 +92,13 @@ export class Seaweed {
     return counts.reduce((sum, [, count]) => sum + Number(count), 0);
   }
 
+  /** Runs a command of the server's own administration shell. */
+  shell(command: string): string {
+    const [, master, , filer] = this.ports;
+    const args = ['shell', `-master=127.0.0.1:${master}`, `-filer=127.0.0.1:${filer}`];
+    return execFileSync(toolProgram('weed'), args, { input: `${command}\nexit\n`, encoding: 'utf8' });
+  }
+
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     const { child } = this;
     this.child = null;

@@ -1,5 +1,6 @@
 import { forSingleWriter } from '../../../shared/s3/single-writer.js';
 import { FakeS3 } from '../../fakes/s3.js';
+import { inputSuite } from '../../support/agent/input-suite.js';
 import { sharingSuite } from '../../support/agent/sharing-suite.js';
 import { syncSuite } from '../../support/agent/sync-suite.js';
 
@@ -11,3 +12,4 @@ syncSuite('a server that refuses conditions', () => {
   return { s3: forSingleWriter(s3, () => undefined), prefix: 'p' };
 });
 sharingSuite('a server in memory', place);
+inputSuite('a server in memory', place);

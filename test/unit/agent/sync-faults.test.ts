@@ -91,6 +91,54 @@ describe('agent: sync when things go wrong', () => {
     expect(s3.calls.length).to.be.at.most(32);
   });
 
+  describe('a bucket that is full', () => {
+    const full = new S3Error('full', 'QuotaExceeded', 'no', 403);
+    beforeEach(async () => {
+      await replica.start();
+      for (const name of ['old', 'keep']) fs.writeFileSync(replica.at(name), name);
+      fs.mkdirSync(replica.at('repo/.git'), { recursive: true });
+      fs.writeFileSync(replica.at('repo/.git/ORIG_HEAD'), 'of git');
+      await replica.engine.cycle();
+      s3.fault = ({ method }) => (method === 'put' ? full : null);
+      s3.calls = [];
+    });
+
+    it('is told once, costs few requests, and leaves what there is', async () => {
+      for (let i = 0; i < 100; i++) fs.writeFileSync(replica.at(`f${i}`), 'x');
+      await replica.engine.cycle();
+      expect(s3.calls.length).to.be.at.most(32);
+      expect(replica.engine.status()).to.include({ pendingFiles: 100, failed: 0 });
+      expect(replica.engine.status().error).to.contain('QuotaExceeded');
+      expect(bucket()).to.include({ old: 'old', keep: 'keep' });
+    });
+
+    it('takes deletions, which make room, but not of what may be the other half of a rename, nor of git’s', async () => {
+      fs.writeFileSync(replica.at('new'), 'waits for room');
+      fs.renameSync(replica.at('keep'), replica.at('kept'));
+      fs.rmSync(replica.at('old'));
+      fs.rmSync(replica.at('repo/.git/ORIG_HEAD'));
+      fs.writeFileSync(replica.at('repo/.git/HEAD'), 'long enough');
+      await replica.engine.cycle();
+      expect(bucket()).to.deep.equal({ keep: 'keep', 'repo/.git/ORIG_HEAD': 'of git' });
+      s3.fault = () => null;
+      await replica.engine.cycle();
+      expect(bucket()).to.deep.equal({
+        ...{ new: 'waits for room', kept: 'keep', 'repo/.git/HEAD': 'long enough' },
+      });
+    });
+
+    it('ends the last sync for a person to act, but only when no deletion made room', async () => {
+      fs.writeFileSync(replica.at('new'), 'waits');
+      const first = await replica.engine.final(Date.now() + 60_000, true);
+      expect([first.exitCode, first.finalSync.ok]).to.deep.equal([76, false]);
+      fs.rmSync(replica.at('old'));
+      s3.fault = ({ method }) => (method === 'put' && s3.objects.has('old') ? full : null);
+      const second = await replica.engine.final(Date.now() + 60_000, true);
+      expect([second.exitCode, second.finalSync.ok]).to.deep.equal([0, true]);
+      expect(bucket()).to.include({ new: 'waits' });
+    });
+  });
+
   it('gives the final sync up at its deadline, and says that trying again may help', async () => {
     await replica.start();
     fs.writeFileSync(replica.at('f'), 'x');
