@@ -26,6 +26,8 @@ const SERVICE_GRACE_MS = 8_000;
 const STOP_MARGIN_MS = 5_000;
 /** The home changes all the time (editors note what is open) and matters less than the work. */
 const HOME_INTERVAL_MS = 300_000;
+/** Hundreds of thousands of files are looked at less often: for at most this part of the time. */
+const MAX_LOOK_SHARE = 0.05;
 /** How long a restore that failed for good is shown before the container ends by itself. */
 const FAILED_WAIT_MS = 120_000;
 
@@ -75,8 +77,12 @@ export class Agent {
       log,
       onChange: () => this.onServiceChange(),
     });
-    this.ticker = new Ticker(config.BERTH_SYNC_INTERVAL * 1000, () => this.cycle());
-    this.homeTicker = new Ticker(HOME_INTERVAL_MS, () => parts.home.cycle());
+    const interval = () => Math.max(config.BERTH_SYNC_INTERVAL * 1000, parts.engine.lookMs / MAX_LOOK_SHARE);
+    this.ticker = new Ticker(interval, () => this.cycle());
+    this.homeTicker = new Ticker(
+      () => HOME_INTERVAL_MS,
+      () => parts.home.cycle(),
+    );
   }
 
   /** Begins the run; everything else follows from events. */

@@ -1,6 +1,6 @@
 /**
  * Runs a task again and again, never twice at once: the next one begins an interval after the last one
- * began, or at once when that one took longer.
+ * began, or at once when that one took longer. The interval is asked for after each run.
  */
 export class Ticker {
   private stopped = true;
@@ -8,7 +8,7 @@ export class Ticker {
   private running: Promise<void> | null = null;
 
   constructor(
-    private readonly intervalMs: number,
+    private readonly intervalMs: () => number,
     /** Must not reject for anything that may happen again. */
     private readonly task: () => Promise<void>,
   ) {}
@@ -31,7 +31,7 @@ export class Ticker {
     this.running = this.task().finally(() => {
       this.running = null;
       if (this.stopped) return;
-      const wait = Math.max(0, this.intervalMs - (performance.now() - began));
+      const wait = Math.max(0, this.intervalMs() - (performance.now() - began));
       this.timer = setTimeout(() => this.run(), wait);
     });
   }

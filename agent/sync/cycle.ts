@@ -56,6 +56,8 @@ export interface CycleResult {
   error: Failure | null;
   /** Something was sent, taken over or removed. */
   changed: boolean;
+  /** How long the look at the disk took. */
+  lookMs: number;
   /** When the newest change found on the disk was made (ms since 1970), or null when there was none. */
   activityAtMs: number | null;
   /** Paths that the rules left out. */
@@ -81,6 +83,7 @@ export async function runCycle(
   outage: Outage,
   saved: () => Promise<void>,
 ): Promise<CycleResult> {
+  const begun = performance.now();
   context.rules.refresh?.();
   const seen = await walk(context.root, context.rules);
   const result = emptyResult(seen);
@@ -95,7 +98,8 @@ export async function runCycle(
     const message = `it holds ${bytes} bytes, more than the ${context.maxBytes} that are kept`;
     return { ...result, error: { path: '', code: 'TooLarge', message, permanent: true } };
   }
-  const found = diff(context.state.entries, seen, options.final ? Infinity : context.now());
+  const found = await diff(context.state.entries, seen, options.final ? Infinity : context.now());
+  result.lookMs = performance.now() - begun;
   result.activityAtMs = activityOf(found, context.now());
   const run = new CycleRun(context, memory, result, outage, saved);
   await run.fetchWanted();
@@ -132,6 +136,7 @@ function emptyResult(seen: WalkResult): CycleResult {
     })),
     error: null,
     changed: false,
+    lookMs: 0,
     activityAtMs: null,
     leftOut: seen.leftOut,
     special: seen.special,

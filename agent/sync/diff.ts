@@ -1,5 +1,6 @@
 import { ancestorsOf, isDirId, pathOf, type EntryId } from '../../shared/bucket/keys.js';
 import { DEFAULT_DIR_MODE, sameStat, type Entry, type WalkEntry } from './entry.js';
+import { Slices } from './slices.js';
 import type { WalkResult } from './walk.js';
 
 /** What the disk has that the bucket has not, and the other way round. */
@@ -27,9 +28,11 @@ export const RACY_WINDOW_MS = 2_000;
  * @param now - ms since 1970; entries whose window is still open are put off until it has closed,
  *   unless it is Infinity (the last sync of a run, when nothing can change any more)
  */
-export function diff(state: ReadonlyMap<EntryId, Entry>, seen: WalkResult, now: number): Diff {
+export async function diff(state: ReadonlyMap<EntryId, Entry>, seen: WalkResult, now: number): Promise<Diff> {
+  const slices = new Slices();
   const result: Diff = { puts: [], dirs: [], deletes: [], racy: [], unchanged: 0 };
   for (const entry of seen.entries.values()) {
+    if (slices.over) await slices.rest();
     const known = state.get(entry.id);
     if (entry.kind === 'dir') diffFolder(entry, known, result);
     else if (!known || known.kind !== entry.kind || !sameStat(known, entry)) result.puts.push(entry);
@@ -38,6 +41,7 @@ export function diff(state: ReadonlyMap<EntryId, Entry>, seen: WalkResult, now: 
   }
   const hidden = new Set([...seen.unreadable, ...seen.leftOut]);
   for (const [id, known] of state) {
+    if (slices.over) await slices.rest();
     const entry = seen.entries.get(id);
     // A folder marker of another tool's stays as long as its folder does.
     if (entry && (!isDirId(id) || needsMarker(entry) || known.key !== undefined)) continue;

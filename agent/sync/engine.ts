@@ -125,6 +125,11 @@ export class SyncEngine {
     };
   }
 
+  /** How long the last look at the disk took; it grows with the number of files, not with what changed. */
+  get lookMs(): number {
+    return this.last?.lookMs ?? 0;
+  }
+
   /** Last change of a file in the workspace, ISO. */
   get activityAt(): string | null {
     return isoOrNull(this.lastActivityAt);

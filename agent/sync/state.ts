@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { codeOf, InvalidRecordError, messageOf } from '../../shared/errors.js';
 import type { EntryId } from '../../shared/bucket/keys.js';
 import type { Entry } from './entry.js';
+import { Slices } from './slices.js';
 import type { RootIdentity } from './walk.js';
 
 /**
@@ -153,9 +154,9 @@ export class StateFile {
 
   async save(state: LocalState): Promise<void> {
     await mkdir(this.folder, { recursive: true, mode: 0o700 });
-    // Serialized and cleared in one step: what changes during the write belongs to the next save.
-    const text = serialize(state);
+    // What changes from here on belongs to the next save, whether this one has it or not.
     state.markChanged(false);
+    const text = await serialize(state);
     try {
       await this.replace(text);
     } catch (error) {
@@ -207,29 +208,37 @@ function parse(text: string): z.infer<typeof snapshotSchema> {
   );
 }
 
-function serialize(state: LocalState): string {
-  const { identity } = state;
-  return JSON.stringify({
+async function serialize(state: LocalState): Promise<string> {
+  const { identity, replica, complete } = state;
+  const slices = new Slices();
+  const entries: string[] = [];
+  for (const [id, entry] of state.entries) {
+    if (slices.over) await slices.rest();
+    entries.push(JSON.stringify(toRow(id, entry)));
+  }
+  const head = JSON.stringify({
     version: 1,
-    replica: state.replica,
+    replica,
     identity: identity && {
       dev: String(identity.dev),
       ino: String(identity.ino),
       birthtimeNs: String(identity.birthtimeNs),
     },
-    complete: state.complete,
-    entries: Array.from(state.entries, ([id, entry]) => [
-      id,
-      entry.kind,
-      entry.etag,
-      entry.md5,
-      entry.size,
-      String(entry.mtimeNs),
-      String(entry.ctimeNs),
-      String(entry.ino),
-      entry.mode,
-      entry.readAtMs,
-      entry.key ?? null,
-    ]),
+    complete,
   });
+  return `${head.slice(0, -1)},"entries":[${entries.join(',')}]}`;
 }
+
+const toRow = (id: EntryId, entry: Entry) => [
+  id,
+  entry.kind,
+  entry.etag,
+  entry.md5,
+  entry.size,
+  String(entry.mtimeNs),
+  String(entry.ctimeNs),
+  String(entry.ino),
+  entry.mode,
+  entry.readAtMs,
+  entry.key ?? null,
+];

@@ -5,6 +5,7 @@ import { idOf, type EntryId } from '../../shared/bucket/keys.js';
 import { toFileStat, type WalkEntry } from './entry.js';
 import { NO_RULES, type Rules } from './rules.js';
 import { exists } from './safe-path.js';
+import { Slices } from './slices.js';
 
 /** Names of files that are being downloaded; the rest of the name is arbitrary. */
 export const TEMP_PREFIX = '.berth-tmp-';
@@ -34,9 +35,6 @@ export interface WalkResult {
   unnameable: string[];
 }
 
-/** The loop is given free after so much work, so that screens and terminals do not stutter. */
-const SLICE_MS = 8;
-
 /** Identity of the root folder, or null when there is none. */
 export function rootIdentity(root: string): RootIdentity | null {
   try {
@@ -63,15 +61,9 @@ export async function walk(root: string, rules: Rules = NO_RULES): Promise<WalkR
     unnameable: [],
   };
   if (result.root === null) return result;
-  const pass: Pass = { root, rules, result, folders: [''], linked: new Set() };
-  let sliceEnd = performance.now() + SLICE_MS;
-  for (let folder = pass.folders.pop(); folder !== undefined; folder = pass.folders.pop()) {
-    visit(pass, folder);
-    if (performance.now() > sliceEnd) {
-      await new Promise<void>((resolve) => setImmediate(resolve));
-      sliceEnd = performance.now() + SLICE_MS;
-    }
-  }
+  const pass: Pass = { root, rules, result, folders: [''], linked: new Set(), slices: new Slices() };
+  for (let folder = pass.folders.pop(); folder !== undefined; folder = pass.folders.pop())
+    await visit(pass, folder);
   return result;
 }
 
@@ -84,10 +76,11 @@ interface Pass {
   folders: string[];
   /** Files with several names of which one was seen. */
   linked: Set<string>;
+  slices: Slices;
 }
 
-function visit(pass: Pass, folder: string): void {
-  const { root, rules, result } = pass;
+async function visit(pass: Pass, folder: string): Promise<void> {
+  const { root, rules, result, slices } = pass;
   let children: Dirent[];
   try {
     children = readdirSync(path.join(root, folder), { withFileTypes: true });
@@ -101,6 +94,7 @@ function visit(pass: Pass, folder: string): void {
   const names = children.map((child) => child.name);
   let kept = 0;
   for (const child of children) {
+    if (slices.over) await slices.rest();
     const childPath = folder === '' ? child.name : `${folder}/${child.name}`;
     if (rules.leavesOut(childPath, child.isDirectory(), names)) result.leftOut.push(childPath);
     else if (child.name.startsWith(TEMP_PREFIX)) result.leftovers.push(childPath);

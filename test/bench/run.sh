@@ -8,4 +8,5 @@ trap 'exit 130' INT TERM
 
 own_berth_up >&2
 node --import tsx test/bench/start.ts
+node --import tsx test/bench/idle.ts
 node --import tsx test/bench/sync.ts

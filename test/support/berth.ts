@@ -30,6 +30,7 @@ export interface View {
   shutdownReason: string | null;
   startedAt: string | null;
   stoppedAt: string | null;
+  sync: { files: number; pendingFiles: number } | null;
   conditions: { type: string; status: string; reason: string; message: string }[];
 }
 

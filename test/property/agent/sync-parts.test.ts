@@ -93,14 +93,14 @@ describe('agent: properties of the sync engine’s parts', () => {
     .tuple(fc.constantFrom('a', 'b', 'a/b', 'c/d', 'c'), kind, stat, fc.boolean())
     .map(([name, what, of, empty]): WalkEntry => ({ id: idOf(name, what), kind: what, ...of, empty }));
 
-  it('what was recorded as seen makes no work; every entry is judged exactly once', () => {
-    fc.assert(
-      fc.property(fc.array(walkEntry), fc.array(walkEntry), (recorded, present) => {
+  it('what was recorded as seen makes no work; every entry is judged exactly once', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(walkEntry), fc.array(walkEntry), async (recorded, present) => {
         const state = new Map<string, Entry>(
           recorded.map((entry) => [entry.id, { ...entry, etag: 'e', md5: 'm', readAtMs: 1e16 }]),
         );
         const seen = walkOf(present);
-        const result = diff(state, seen, Infinity);
+        const result = await diff(state, seen, Infinity);
         const relevant = [...seen.entries.values()].filter(
           (entry) => entry.kind !== 'dir' || needsMarker(entry),
         );
@@ -110,7 +110,7 @@ describe('agent: properties of the sync engine’s parts', () => {
           expect(state.has(id)).to.equal(true);
           expect(relevant.some((entry) => entry.id === id)).to.equal(false);
         }
-        const quiet = diff(
+        const quiet = await diff(
           state,
           walkOf([...state.values()].map((e, i) => asWalk(e, [...state.keys()][i]!))),
           0,
