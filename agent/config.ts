@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { z } from 'zod';
+import * as z from 'zod';
 import { booleanSetting, portSetting, readSettings, secondsSetting, setting } from '../shared/config.js';
 
 const here = path.dirname(fileURLToPath(import.meta.url));

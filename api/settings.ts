@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { BerthError } from '../shared/errors.js';
 import { commonSettings, portSetting, readSettings, setting } from '../shared/config.js';
 import { s3Settings } from '../shared/s3/settings.js';

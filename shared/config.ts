@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { BerthError } from './errors.js';
 
 /** `''` in an env file means "not set". */

@@ -3,6 +3,7 @@ import { backoffMs } from '../../shared/backoff.js';
 import { messageOf } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
 import { reportAnswerSchema, type AgentReport, type ReportAnswer } from '../../shared/model/report.js';
+import { putJson } from './put-json.js';
 
 export interface ReporterSettings {
   /** `{BERTH_API_URL}/agent/report`. */
@@ -110,14 +111,9 @@ export class Reporter {
   private async send(report: AgentReport): Promise<string | null> {
     const timeout = AbortSignal.timeout(this.settings.timeoutMs ?? 5_000);
     try {
-      const answer = await fetch(this.settings.url, {
-        method: 'PUT',
-        headers: { 'content-type': 'application/json', authorization: `Bearer ${this.settings.token}` },
-        body: JSON.stringify(report),
-        signal: AbortSignal.any([timeout, this.halt.signal]),
-      });
-      const text = await answer.text();
-      if (!answer.ok) return `the API answered ${answer.status}`;
+      const signal = AbortSignal.any([timeout, this.halt.signal]);
+      const { status, text } = await putJson(this.settings.url, this.settings.token, report, signal);
+      if (status < 200 || status > 299) return `the API answered ${status}`;
       this.hear(text);
       return null;
     } catch (error) {

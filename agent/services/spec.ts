@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import { BerthError, messageOf } from '../../shared/errors.js';
 
 /** How to tell that a service is ready: an HTTP answer below 500, or a Unix socket that takes connections. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { codeOf, InvalidRecordError, messageOf } from '../../shared/errors.js';
 import type { EntryId } from '../../shared/bucket/keys.js';
 import type { Entry } from './entry.js';

@@ -1,7 +1,7 @@
 import { open, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import bcrypt from 'bcryptjs';
-import { z } from 'zod';
+import * as z from 'zod';
 import { sleep } from '../../shared/clock.js';
 import { BerthError, codeOf } from '../../shared/errors.js';
 import { yamlCodec } from '../../shared/store/codec.js';

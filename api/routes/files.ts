@@ -1,6 +1,6 @@
 import { pipeline } from 'node:stream/promises';
 import { Router, type Response } from 'express';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Downloads } from '../download/downloads.js';
 import { methodNotAllowed } from '../middleware/problem-details.js';
 import { goneSignal } from './gone-signal.js';

@@ -1,5 +1,5 @@
 import type { Request } from 'express';
-import { z } from 'zod';
+import * as z from 'zod';
 import { Problem, type FieldError } from '../problem.js';
 
 /** @throws Problem `BERTH_BODY_INVALID` naming each wrong field */

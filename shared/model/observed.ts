@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { CONDITION_TYPES } from './condition.js';
 import { desiredSchema } from './desired.js';
 import { finalSyncSchema } from './report.js';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { isContent } from './bucket-layout.js';
 
 const count = z.number().int().nonnegative();

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { PHASES } from './observed.js';
 
 /** The record `system.json`, written by the controller every few seconds (R7.5). */

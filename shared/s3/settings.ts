@@ -1,5 +1,5 @@
 import { parseEnv } from 'node:util';
-import { z } from 'zod';
+import * as z from 'zod';
 import { setting } from '../config.js';
 import { BerthError } from '../errors.js';
 import { readSecret } from '../secrets.js';

@@ -1,5 +1,5 @@
 import { Low } from 'lowdb';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { InvalidRecordError } from '../errors.js';
 import { AtomicFileAdapter } from './atomic-file.js';
 import type { Codec } from './codec.js';

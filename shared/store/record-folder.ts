@@ -3,7 +3,7 @@ import { watch } from 'node:fs';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Low } from 'lowdb';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { codeOf, InvalidRecordError, RecordConflictError } from '../errors.js';
 import { ID_PATTERN } from '../model/ids.js';
 import { AtomicFileAdapter, readTextOrNull, syncFolder } from './atomic-file.js';

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { Berth, Bucket } from '../support/berth.js';
-import { execIn } from '../support/swarm.js';
 import { printTable } from './table.js';
 
 /**
@@ -9,11 +11,15 @@ import { printTable } from './table.js';
  */
 const SECONDS = Number(process.env['BERTH_BENCH_IDLE_SECONDS'] ?? 60);
 const FILES = 5_000;
+/** Of the times in /proc: Linux counts in 1/100 s for programs, whatever its own clock. */
+const MS_PER_TICK = 10;
+
+const run = promisify(execFile);
 
 interface Usage {
   /** Milliseconds since the process began. */
   cpu: number;
-  /** KiB that are its own or its share: VmRSS counts Node's own program whole. */
+  /** KiB; Node's own program, which all share, counts whole. */
   rss: number;
 }
 
@@ -34,21 +40,19 @@ try {
   } while (sync === null || sync.files < FILES || sync.pendingFiles > 0);
   // The home's own sync, and files that are read once more.
   await new Promise((resolve) => setTimeout(resolve, 60_000));
-  const idle = ['bash', '-c', 'nohup node -e "setInterval(() => {}, 1e6)" >/dev/null 2>&1 & echo $!'];
+  const idle = `nohup node -e 'setInterval(() => {}, 1e6)' >/dev/null 2>&1 &`;
+  await berth.shell(id, idle);
+  const processes = (await run('docker', ['top', container, '-eo', 'pid,args'])).stdout.split('\n');
+  const pidOf = (args: RegExp) => Number.parseInt(processes.find((line) => args.test(line)) ?? '', 10);
   const pids = {
-    agent: (
-      await execIn(container, ['pgrep', '-f', '^/usr/local/bin/node /opt/berth/agent.mjs'], 'root')
-    ).trim(),
-    'bare Node': (await execIn(container, idle, 'root')).trim(),
+    agent: pidOf(/^\s*\d+\s+\S*node .*agent\.mjs/),
+    'bare Node': pidOf(/^\s*\d+\s+node -e setInterval/),
   };
-  const usage = async (pid: string): Promise<Usage> => {
-    const read = `cat /proc/${pid}/stat; grep VmRSS /proc/${pid}/status; getconf CLK_TCK`;
-    const [stat = '', rss = '', ticks = ''] = (await execIn(container, ['bash', '-c', read], 'root')).split(
-      '\n',
-    );
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    const spent = Number(fields[11]) + Number(fields[12]);
-    return { cpu: (spent * 1_000) / Number(ticks), rss: Number(/\d+/.exec(rss)?.[0]) };
+  const usage = async (pid: number): Promise<Usage> => {
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+    const [user, system] = stat.slice(stat.lastIndexOf(')')).split(' ').slice(12);
+    const rss = /VmRSS:\s*(\d+)/.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1];
+    return { cpu: (Number(user) + Number(system)) * MS_PER_TICK, rss: Number(rss) };
   };
   await new Promise((resolve) => setTimeout(resolve, 5_000));
   const all = () => Promise.all(Object.values(pids).map(usage));

@@ -52,9 +52,10 @@ async function measured(command: string[]): Promise<Measured> {
   return { ...(JSON.parse(stdout) as Measured), requests: (await weed.requests()) - before };
 }
 
+/** With the settings of Node that the images have. */
 const berth = (folder: string, bucket: string) => [
-  ...[process.execPath, path.join(work, 'sync-once.mjs')],
-  ...[path.dirname(folder), weed.endpoint, bucket],
+  ...['env', 'MALLOC_ARENA_MAX=2', process.execPath, '--optimize-for-size', '--max-semi-space-size=4'],
+  ...[path.join(work, 'sync-once.mjs'), path.dirname(folder), weed.endpoint, bucket],
 ];
 const rclone = (from: string, to: string) => [
   ...[toolProgram('rclone'), 'sync', '--fast-list', '--transfers', '32', '--checkers', '32', from, to],

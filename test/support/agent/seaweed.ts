@@ -1,6 +1,6 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -111,6 +111,11 @@ export class Seaweed {
   async stop(): Promise<void> {
     await this.kill();
     rmSync(this.folder, { recursive: true, force: true });
+    // It talks to itself through these, at a path that cannot be chosen, and leaves them when it is killed.
+    const own = new Set(this.ports.flatMap((port) => [port, port + 10_000]).map((port) => `${port}.sock`));
+    for (const name of readdirSync('/tmp')) {
+      if (name.startsWith('seaweedfs-') && own.has(name.split('-').at(-1) ?? '')) rmSync(`/tmp/${name}`);
+    }
   }
 
   /** Writing is what comes last at start: the master has to know a volume server. */

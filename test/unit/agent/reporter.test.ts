@@ -8,7 +8,7 @@ import { agentReportSchema, type AgentReport } from '../../../shared/model/repor
 
 describe('agent: reports', () => {
   let received: { headers: http.IncomingHttpHeaders; report: AgentReport }[];
-  let answers: number[];
+  let answers: (number | 'hangs midway')[];
   let answer: string;
   let heard: boolean[];
   let server: http.Server;
@@ -34,8 +34,12 @@ describe('agent: reports', () => {
       request.on('data', (chunk: Buffer) => (body += chunk.toString()));
       request.on('end', () => {
         received.push({ headers: request.headers, report: agentReportSchema.parse(JSON.parse(body)) });
-        response.statusCode = answers.shift() ?? 200;
-        response.end(answer);
+        const next = answers.shift() ?? 200;
+        if (next === 'hangs midway') {
+          response.writeHead(200, { 'content-length': 100 }).write(answer);
+          return;
+        }
+        response.writeHead(next).end(answer);
       });
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -76,6 +80,12 @@ describe('agent: reports', () => {
     answers = [503, 500, 204];
     expect(await reporter.flush(Date.now() + 2_000)).to.equal(true);
     expect(states()).to.deep.equal(['restoring', 'restoring', 'restoring']);
+  });
+
+  it('repeats after an answer that never ends', async () => {
+    answers = ['hangs midway', 'hangs midway', 200];
+    expect(await reporter.flush(Date.now() + 5_000)).to.equal(true);
+    expect(received).to.have.length(3);
   });
 
   it('sends only the newest of what came while it could not send', async () => {

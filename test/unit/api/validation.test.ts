@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Request } from 'express';
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseBody, parseQuery, waitOf, waitQuerySchema } from '../../../api/routes/validation.js';
 import { Problem } from '../../../api/problem.js';
 import { labelMapSchema } from '../../../shared/model/desired.js';
