@@ -24,6 +24,8 @@ mkdir -p "$BERTH_LOG_DIR"
 
 engine_before=$(docker version --format '{{.Server.Version}}' 2>/dev/null || true)
 swarm_before=$(docker info --format '{{.Swarm.LocalNodeState}}' 2>/dev/null || true)
+# Without systemd, an engine that this run starts is nobody else's: a test may kill it.
+if [[ -z "$engine_before" && ! -d /run/systemd/system ]]; then export BERTH_TEST_OWN_ENGINE=yes; fi
 guard_before=$(manifests/guard/guard.sh check 2>/dev/null && echo yes || true)
 
 # A run that was cut off (power, a killed terminal) left its Berth, which comes back with the engine

@@ -40,5 +40,6 @@ part 'Host scripts' mocha 'test/host/**/*.test.ts'
 part 'Integration tests' mocha 'test/integration/**/*.test.ts'
 part 'Contract tests' mocha 'test/contract/**/*.test.ts'
 part 'End to end' mocha 'test/e2e/**/*.test.ts'
+part 'Faults' mocha 'test/faults/**/*.test.ts'
 part 'Nothing left behind' mocha 'test/after/**/*.test.ts'
 exit $result

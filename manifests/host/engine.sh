@@ -22,11 +22,21 @@ install_engine() {
   ok "installed ${wanted[*]}"
 }
 
+# After a crash such a file may name a process that is dead but not yet buried, or another program by now;
+# dockerd would refuse to start, or wait in vain.
+forget_stale_pid() { # $1: file, $2: program
+  local pid
+  pid=$(cat "$1" 2>/dev/null) || return 0
+  [[ "$(cat "/proc/$pid/stat" 2>/dev/null)" =~ ^[0-9]+\ \($2\)\ [^ZX] ]] || rm -f "$1"
+}
+
 start_engine() {
   step 'Starting Docker Engine'
   if has_systemd; then
     quietly docker-start 'see: journalctl -u docker' systemctl enable --now docker
   else
+    forget_stale_pid "$PIDFILE" dockerd
+    forget_stale_pid /var/run/docker/containerd/containerd.pid containerd
     # A session of its own, so that it outlives this shell, make, and the terminal.
     setsid nohup dockerd --pidfile "$PIDFILE" >>"$LOG" 2>&1 </dev/null &
     disown

@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
-import { AssertionError, expect } from 'chai';
+import { expect } from 'chai';
 import { Berth, Bucket } from '../support/berth.js';
+import { EditedFiles, pause, random } from '../support/edited-files.js';
 import { eventually } from '../support/swarm.js';
 
 const run = promisify(execFile);
@@ -14,13 +15,6 @@ const SAVED_MS = 180_000;
 
 type Victim = 'agent' | 'controller' | 's3' | 'nobody';
 const VICTIMS: Victim[] = ['agent', 'controller', 's3', 'nobody'];
-
-/** A workspace's files, as its user left them: path → SHA-256. */
-type Files = Map<string, string>;
-
-const random = (below: number) => Math.floor(Math.random() * below);
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
 
 describe(`${ROUNDS} rounds of start, edit and stop, with something killed in each`, function () {
   this.timeout(ROUNDS * 60_000);
@@ -49,53 +43,7 @@ describe(`${ROUNDS} rounds of start, edit and stop, with something killed in eac
     );
   }
 
-  /** Writes, replaces and removes some files as the user, and notes what was acknowledged. */
-  async function edit(id: string, files: Files, round: number): Promise<void> {
-    for (let step = 0; step < 4; step++) {
-      const name = `d${random(3)}/f${random(8)}`;
-      if (files.has(name) && random(4) === 0) {
-        await berth.shell(id, `rm /workspace/${name}`);
-        files.delete(name);
-        continue;
-      }
-      const text = `${round} ${step} ${'x'.repeat(random(20_000))}\n`;
-      const file = `/workspace/${name}`;
-      await berth.shell(id, `mkdir -p $(dirname ${file}) && printf '%s' '${text}' > ${file}`);
-      files.set(name, sha256(text));
-    }
-  }
-
-  /** Repeats what a kill broke off; what the tests find wrong stays wrong. */
-  async function persistently<T>(work: () => Promise<T>): Promise<T> {
-    for (let tries = 1; ; tries++) {
-      try {
-        return await work();
-      } catch (error) {
-        if (tries === 30 || error instanceof AssertionError) throw error;
-        await pause(1_000);
-      }
-    }
-  }
-
-  async function expectOnDisk(id: string, files: Files): Promise<void> {
-    const script = `cd /workspace && find . -type f ! -name '.berth-tmp-*' -printf '%P\\0' | xargs -0 -r sha256sum`;
-    const found = await persistently(() => berth.shell(id, script));
-    const lines = found.split('\n').filter((line) => line !== '');
-    const sums = lines.map((line): [string, string] => [line.slice(66), line.slice(0, 64)]);
-    expect(Object.fromEntries(sums)).to.deep.equal(Object.fromEntries(files));
-  }
-
-  async function expectInBucket(prefix: string, files: Files): Promise<void> {
-    const found = await persistently(() => bucket.keys(`${prefix}/`));
-    const keys = found.map((key) => key.slice(prefix.length + 1));
-    expect(keys.filter((key) => !key.startsWith('.berth/')).sort()).to.deep.equal([...files.keys()].sort());
-    for (const [name, sum] of files) {
-      const text = await persistently(() => bucket.get(`${prefix}/${name}`));
-      expect(sha256(text ?? ''), name).to.equal(sum);
-    }
-  }
-
-  async function round(number: number, prefix: string, files: Files): Promise<void> {
+  async function round(number: number, prefix: string, files: EditedFiles): Promise<void> {
     const id = `k-${randomBytes(5).toString('hex')}`;
     const victim = VICTIMS[random(VICTIMS.length)] ?? 'nobody';
     const moment = random(3);
@@ -106,12 +54,12 @@ describe(`${ROUNDS} rounds of start, edit and stop, with something killed in eac
     if (moment === 0) await strike();
     const { status, text, json } = await started;
     expect(status, text).to.equal(201);
-    await expectOnDisk(id, files);
+    await files.expectOnDisk(id);
     const struck = moment === 1 ? strike() : Promise.resolve();
-    await persistently(() => edit(id, files, number));
+    await files.edit(id, String(number));
     await struck;
     // Swarm may just be starting another container, in which the user sees the files as they were left.
-    await expectOnDisk(id, files);
+    await files.expectOnDisk(id);
     const removal = berth.api('DELETE', `/api/containers/${id}?wait=120`);
     if (moment === 2) await strike();
     const removed = await removal;
@@ -121,7 +69,7 @@ describe(`${ROUNDS} rounds of start, edit and stop, with something killed in eac
     // Traefik learns of it from the controller, which may just be coming back.
     const unrouted = async () => (await berth.request('GET', json.urls.code)).status === 404;
     await eventually(`${json.urls.code} no longer routed`, unrouted, 30_000);
-    await expectInBucket(prefix, files);
+    await files.expectInBucket();
   }
 
   it('loses no file, changes none, leaves nothing over, makes nothing twice', async () => {
@@ -138,9 +86,10 @@ describe(`${ROUNDS} rounds of start, edit and stop, with something killed in eac
       }
     })();
     const lane = async (_: unknown, index: number) => {
-      const files: Files = new Map();
+      const prefix = `lane-${index}`;
+      const files = new EditedFiles(berth, bucket, prefix);
       try {
-        while (next < ROUNDS) await round(next++, `lane-${index}`, files);
+        while (next < ROUNDS) await round(next++, prefix, files);
       } finally {
         next = ROUNDS; // after a failure the other lanes end their round, and no more
       }
