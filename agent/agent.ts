@@ -7,6 +7,7 @@ import { createDesktopServer } from './desktop/server.js';
 import { loadStaticFiles } from './desktop/static-files.js';
 import { listen, shut } from './http/listen.js';
 import { step, type LifeEffect, type LifeEvent, type LifeState } from './lifecycle.js';
+import { tidyMemory } from './memory.js';
 import { Reporter } from './report/reporter.js';
 import { asUser, canDropBounding, userEnvironment } from './services/environment.js';
 import { fillHome, giveFolder } from './services/home.js';
@@ -190,7 +191,8 @@ export class Agent {
     try {
       const pulled = await this.pull();
       const worthTelling = (await this.parts.engine.cycle()) || pulled;
-      if (worthTelling && this.state === 'ready') this.reporter.tell();
+      if (!worthTelling) tidyMemory();
+      else if (this.state === 'ready') this.reporter.tell();
     } catch (error) {
       // Whatever it is, the user's work goes on, and so does the next cycle.
       this.parts.log.error('sync cycle failed unexpectedly', { error });

@@ -7,7 +7,7 @@ import {
   lchownSync,
   lstatSync,
   lutimesSync,
-  openSync,
+  open as openCallback,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -16,6 +16,7 @@ import {
 import { chmod, open, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
+import { promisify } from 'node:util';
 import { BerthError } from '../../shared/errors.js';
 import { isDirId, pathOf, type EntryId } from '../../shared/bucket/keys.js';
 import { fromMetadata, type FileMeta } from '../../shared/bucket/metadata.js';
@@ -30,6 +31,8 @@ import type { Place } from './place.js';
 import { ensureFolder, inFolder, parentOf } from './safe-path.js';
 import { TEMP_PREFIX } from './walk.js';
 
+/** Making a file is what takes a file system longest: others are received meanwhile. */
+const openFd = promisify(openCallback);
 /** Up to this size the thread pool costs more than writing at once. */
 const WRITE_AT_ONCE = 256 * 1024;
 /** Longest target that Linux takes for a symbolic link. */
@@ -139,7 +142,7 @@ async function writeFile(
   if (object.size <= WRITE_AT_ONCE) {
     const body = await receive(object, () => collect(object.body));
     if (body.length !== object.size) throw incomplete(body.length, object.size);
-    const fd = openSync(temporary, 'wx', 0o600);
+    const fd = await openFd(temporary, 'wx', 0o600);
     try {
       writeFileSync(fd, body);
       dress(fd, object, meta, context);

@@ -54,7 +54,7 @@ async function measured(command: string[]): Promise<Measured> {
 
 /** With the settings of Node that the images have. */
 const berth = (folder: string, bucket: string) => [
-  ...['env', 'MALLOC_ARENA_MAX=2', process.execPath, '--optimize-for-size', '--max-semi-space-size=2'],
+  ...['env', 'MALLOC_ARENA_MAX=2', process.execPath, '--max-semi-space-size=4'],
   ...[path.join(work, 'sync-once.mjs'), path.dirname(folder), weed.endpoint, bucket],
 ];
 const rclone = (from: string, to: string) => [
