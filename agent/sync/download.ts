@@ -184,14 +184,20 @@ async function pour(
   let received = 0;
   for await (const chunk of body as AsyncIterable<Buffer>) {
     signal?.throwIfAborted();
-    hash.update(chunk);
     received += chunk.length;
-    for (let written = 0; written < chunk.length;) {
-      written += (await handle.write(chunk, written)).bytesWritten;
-    }
+    const writing = writeAll(handle, chunk);
+    // Meanwhile, on the other core.
+    hash.update(chunk);
+    await writing;
   }
   if (received !== size) throw incomplete(received, size);
   return hash.digest('hex');
+}
+
+async function writeAll(handle: FileHandle, chunk: Buffer): Promise<void> {
+  for (let written = 0; written < chunk.length;) {
+    written += (await handle.write(chunk, written)).bytesWritten;
+  }
 }
 
 /** A connection that breaks while the body comes in is a failure of the request like any other. */

