@@ -1,8 +1,5 @@
-import type { EntryId } from '../../shared/bucket/keys.js';
 import type { WalkEntry } from './entry.js';
-
-/** Part of git's own files. */
-export const isGit = (id: EntryId) => /(^|\/)\.git\//.test(id);
+import { isGit, isGitObject } from './git.js';
 
 /**
  * Uploads in the order in which a reader of the bucket may see them: a git reference never before the
@@ -17,7 +14,7 @@ export function inOrder(
   const objects: WalkEntry[] = [];
   const git: WalkEntry[] = [];
   for (const entry of entries) {
-    if (/(^|\/)\.git\/objects\//.test(entry.id)) objects.push(entry);
+    if (isGitObject(entry.id)) objects.push(entry);
     else if (isGit(entry.id)) git.push(entry);
     else ordinary.push(entry);
   }

@@ -10,6 +10,7 @@ import { RACY_WINDOW_MS } from './diff.js';
 import { download } from './download.js';
 import { removeEmptied } from './emptied.js';
 import type { WalkEntry } from './entry.js';
+import { isGitLock } from './git.js';
 import { forEachLimited } from './limits.js';
 import { listObjects } from './list.js';
 import { moveAside } from './move-aside.js';
@@ -48,6 +49,11 @@ export async function restore(context: SyncContext, options: RestoreOptions): Pr
   for (const id of view.hidden) context.state.delete(id);
   const seen = await walk(context.root);
   for (const leftover of seen.leftovers) await removeFile(context, leftover);
+  // Nobody works on the files yet: who held these is dead.
+  for (const id of [...seen.entries.keys()].filter(isGitLock)) {
+    await removeFile(context, pathOf(id));
+    seen.entries.delete(id);
+  }
   const plan = planRestore(view.entries, context.state.entries, seen.entries, context.state.complete);
   context.refused.clear();
   for (const { key, reason } of view.refused) context.refused.add(key, '', reason);

@@ -1,6 +1,6 @@
 import type { EntryId } from '../../shared/bucket/keys.js';
 import type { Entry, WalkEntry } from './entry.js';
-import { isGit } from './order.js';
+import { isGit } from './git.js';
 
 /**
  * Deletions that may reach a bucket which has no room for what is new: they are how a user makes room.

@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import ignore, { type Ignore } from 'ignore';
+import { isGitLock } from './git.js';
 
 /** Says of an entry below the root whether the walk leaves it (and what is in it) out. */
 export interface Rules {
@@ -52,7 +53,7 @@ export function patternRules(patterns: readonly string[]): Rules {
 
 /**
  * The rules of a workspace: what its `.berthignore` says, and by default what can be rebuilt beside its
- * lock file. `!node_modules/` in the file keeps even that.
+ * lock file. `!node_modules/` in the file keeps even that. Git's locks are never kept.
  */
 export class WorkspaceRules implements Rules {
   private matcher: Ignore = ignore();
@@ -87,6 +88,7 @@ export class WorkspaceRules implements Rules {
 
   leavesOut(entry: string, isFolder: boolean, siblings: readonly string[]): boolean {
     if (entry === IGNORE_FILE) return false;
+    if (isGitLock(entry)) return true;
     const { ignored, unignored } = this.matcher.test(isFolder ? `${entry}/` : entry);
     if (ignored || unignored) return ignored;
     return isFolder && isRebuilt(path.posix.basename(entry), siblings);

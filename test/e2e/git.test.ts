@@ -19,16 +19,19 @@ const HISTORY = `
   done | git fast-import --quiet
   git reset -q --hard && git tag start`;
 
+/** Whole or not at all, whenever it is ended. */
+const ACKNOWLEDGE = 'git rev-parse HEAD > ../acknowledged.new && mv ../acknowledged.new ../acknowledged';
+
 /** What is under way when the workspace is stopped; each writes what it has done into a file. */
 const WORK = {
   'git gc': `while :; do
       for i in $(seq 40); do echo $RANDOM >> loose; git add loose; git commit -qm more; done
-      git rev-parse HEAD > ../acknowledged
+      ${ACKNOWLEDGE}
       git gc --quiet --prune=now
     done`,
   'git commit': `while :; do
       for i in $(seq 20); do echo $RANDOM > d$((RANDOM % 10))/f$((RANDOM % 200)); done
-      git commit -qam work && git rev-parse HEAD > ../acknowledged
+      git commit -qam work && ${ACKNOWLEDGE}
     done`,
 };
 

@@ -76,6 +76,19 @@ export function syncSuite(name: string, serverFor: () => Server): void {
       expect(after['more.log']).to.equal('never sent');
     });
 
+    it('carries no lock of git to another volume, and removes one that a dead process left', async () => {
+      const one = await started();
+      fs.mkdirSync(one.at('.git'));
+      fs.writeFileSync(one.at('.git/HEAD'), 'ref: refs/heads/main');
+      fs.writeFileSync(one.at('.git/index.lock'), 'half an index');
+      await one.engine.cycle();
+      expect(Object.keys(await inBucket())).to.deep.equal(['.git/HEAD']);
+      const two = await started();
+      expect(Object.keys(two.tree())).to.deep.equal(['.git/', '.git/HEAD']);
+      await one.start();
+      expect(Object.keys(one.tree())).to.deep.equal(['.git/', '.git/HEAD']);
+    });
+
     it('keeps a folder of which nothing but left-out files is there', async () => {
       const one = await started();
       fs.writeFileSync(one.at('.berthignore'), '*.o\n');

@@ -65,6 +65,19 @@ describe('agent: what is left out', () => {
     expect(rules.leavesOut('other', false, [])).to.equal(false);
   });
 
+  it('is what git holds only while it works, whatever .berthignore says', () => {
+    say('!*.lock\n');
+    for (const lock of [
+      '.git/index.lock',
+      'a/.git/refs/heads/x.lock',
+      '.git/modules/m/HEAD.lock',
+      '.git/gc.pid',
+    ])
+      expect(rules.leavesOut(lock, false, []), lock).to.equal(true);
+    for (const file of ['yarn.lock', '.git/refs/heads/lock', 'a.git/index.lock', 'gc.pid'])
+      expect(rules.leavesOut(file, false, []), file).to.equal(false);
+  });
+
   it('has names that are no property of an object', () => {
     expect(isRebuilt('constructor', ['package-lock.json'])).to.equal(false);
   });
