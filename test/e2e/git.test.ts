@@ -39,13 +39,16 @@ describe(`a git repository of ${COMMITS} commits`, function () {
   this.timeout(600_000);
   const berth = new Berth();
   const bucket = new Bucket(berth, `git-${randomBytes(4).toString('hex')}`);
-  after(() => {
+  const ids: string[] = [];
+  after(async () => {
+    await berth.removeQuietly(ids);
     bucket.close();
     berth.close();
   });
 
   async function start(): Promise<string> {
     const id = `git-${randomBytes(4).toString('hex')}`;
+    ids.push(id);
     const spec = { bucketId: bucket.name, name: id, image: 'berth/workspace' };
     const { status, text } = await berth.api('POST', '/api/containers/start?wait=180', spec);
     expect(status, text).to.equal(201);

@@ -21,7 +21,9 @@ describe(`${ROUNDS} rounds of start, edit and stop, with something killed in eac
   const berth = new Berth();
   const bucket = new Bucket(berth, `kill-${randomBytes(4).toString('hex')}`);
   const kills = new Map<Victim, number>();
-  after(() => {
+  const ids: string[] = [];
+  after(async () => {
+    await berth.removeQuietly(ids);
     bucket.close();
     berth.close();
   });
@@ -45,6 +47,7 @@ describe(`${ROUNDS} rounds of start, edit and stop, with something killed in eac
 
   async function round(number: number, prefix: string, files: EditedFiles): Promise<void> {
     const id = `k-${randomBytes(5).toString('hex')}`;
+    ids.push(id);
     const victim = VICTIMS[random(VICTIMS.length)] ?? 'nobody';
     const moment = random(3);
     const strike = () => pause(random(2_500)).then(() => kill(victim, id));
