@@ -57,17 +57,19 @@ export class Member {
     const before = this.life.client.calls.length;
     const look = this.look();
     const changes = this.synced && differences(this.synced, look);
-    const conflicts = engine.status().conflicts;
+    const { conflicts, downloaded } = engine.status();
     await engine.cycle();
     const requests = this.life.client.calls.length - before;
-    const { error, pendingFiles, failed } = engine.status();
+    const after = engine.status();
+    const { error, pendingFiles, failed } = after;
     const clean = undisturbed && error === null && pendingFiles === 0 && failed === 0;
     if (clean && changes !== null)
       expect(requests, `requests for ${changes} changes`).to.be.at.most(
         changes === 0 ? 0 : A_CHANGE * changes + SOME,
       );
-    // What a conflict moved out of the way is the next cycle's.
-    this.synced = clean && engine.status().conflicts === conflicts ? this.look() : null;
+    // What a conflict moved out of the way, or another's change brought back, is the next cycle's.
+    const settled = after.conflicts === conflicts && after.downloaded === downloaded;
+    this.synced = clean && settled ? this.look() : null;
   }
 
   /** The state is gone, as with a new home on an old disk. */

@@ -106,6 +106,7 @@ export class World {
     const editThose = (due: (after: number) => boolean) => {
       for (const edit of [...waiting].filter(({ after }) => due(after))) {
         waiting.delete(edit);
+        if (edit.edit === 'rename') this.leaveOnTheWay(edit.path);
         this.member(edit.who).editor.perform(edit);
       }
     };
@@ -117,6 +118,12 @@ export class World {
     await Promise.all(who.map((one) => this.member(one).cycle(undisturbed, pull)));
     this.traffic.moved = () => undefined;
     editThose(() => true);
+  }
+
+  /** What is just being brought into a folder goes along when the folder gets another name. */
+  private leaveOnTheWay(folder: string): void {
+    for (const [key, { body }] of this.server.objects)
+      if (key.startsWith(`${folder}/`)) this.ledger.leave(key, body.toString());
   }
 
   private async die({ who, while: work, death }: Extract<Step, { do: 'die' }>): Promise<void> {
