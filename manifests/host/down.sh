@@ -75,6 +75,7 @@ if ! nothing_left; then
   stack_gone() {
     # A network is refused while a task winds down; the command has given up by then.
     [[ -n "$(stack_services)" ]] || stack_networks | xargs --no-run-if-empty docker network rm >/dev/null 2>&1 || true
+    [[ -n "$(stack_services)$(workspace_services)" ]] || remove_ended
     nothing_left
   }
   wait_until 90 0.5 stack_gone || fail 'something of the stack is left' "docker stack ps $BERTH_STACK; docker ps --filter label=com.docker.stack.namespace=$BERTH_STACK"

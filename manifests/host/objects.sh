@@ -11,6 +11,9 @@ all_containers() {
   docker ps --all --quiet --filter "label=berth.stack=$BERTH_STACK"
   docker ps --all --quiet --filter "label=com.docker.stack.namespace=$BERTH_STACK"
 }
+# Swarm removes containers of ended tasks by itself, but not those from before the engine left a swarm; they
+# hold volumes. One that runs is refused.
+remove_ended() { all_containers | sort -u | xargs --no-run-if-empty docker rm >/dev/null 2>&1 || true; }
 workspace_volumes() { docker volume ls --quiet --filter "label=berth.stack=$BERTH_STACK"; }
 
 # Nothing of a service runs any more: no task that is not over, on any node, and no container here.

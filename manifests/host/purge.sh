@@ -19,7 +19,8 @@ fi
 
 "$ROOT/manifests/host/down.sh"
 
-step 'Removing volumes, images and the state folder'
+step 'Removing ended containers, volumes, images and the state folder'
+remove_ended
 workspace_volumes | xargs --no-run-if-empty docker volume rm >/dev/null
 for name in workspace testspace control gateway s3 guard; do
   docker image rm "berth/$name:$BERTH_IMAGE_TAG" >/dev/null 2>&1 || true
