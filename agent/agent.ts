@@ -215,7 +215,7 @@ export class Agent {
     if (this.parts.owner && ownsProcessTable()) await endStragglers(USER.uid, SERVICE_GRACE_MS / 2);
     await Promise.all(this.servers.map(shut));
     this.webListening = false;
-    const { finalSync, exitCode } = await engine.final(this.stopDeadline, restored);
+    const { finalSync, exitCode } = await engine.final(this.stopDeadline);
     // After the work, which matters more, and only if there was any.
     if (restored) await home.final(this.stopDeadline);
     this.finalSync = finalSync;

@@ -19,7 +19,7 @@ export type LifeEffect =
   | { do: 'startServices' }
   | { do: 'startCycles' }
   | { do: 'waitForTerm' }
-  /** Ends services and cycles, syncs a last time; deletions only when the restore had ended. */
+  /** Ends services and cycles, syncs a last time; the home as well if its restore had ended. */
   | { do: 'stop'; restored: boolean }
   | { do: 'report'; message?: string }
   | { do: 'exit'; exitCode: number };

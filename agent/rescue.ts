@@ -59,7 +59,7 @@ async function save(engine: SyncEngine, deadline: number): Promise<FinalOutcome>
   try {
     const signal = AbortSignal.timeout(Math.max(0, deadline - Date.now()));
     await engine.restore(signal, () => undefined);
-    return await engine.final(deadline, true);
+    return await engine.final(deadline);
   } catch (error) {
     // A bucket that is gone is no reason to try for ever, where there is nothing to save.
     const nothing = await engine.nothingToSave();

@@ -206,15 +206,21 @@ export class SyncEngine {
    * Brings everything on the disk to the bucket, again and again until it is there, the deadline comes,
    * or only a person could help. Nothing else may write to the workspace by now.
    *
+   * A restore that was broken off makes no difference: what is known to have been here and is not any more
+   * was deleted by the user of an earlier run.
+   *
    * @param deadline - ms since 1970
-   * @param restored - false when the restore of this run did not end: then nothing is deleted
    */
-  async final(deadline: number, restored: boolean): Promise<FinalOutcome> {
+  async final(deadline: number): Promise<FinalOutcome> {
+    return this.finish(deadline, true);
+  }
+
+  private async finish(deadline: number, deletes: boolean): Promise<FinalOutcome> {
     const signal = AbortSignal.timeout(Math.max(0, deadline - this.context.now()));
     setMaxListeners(0, signal);
     for (let tries = 1; ; tries++) {
       const before = this.trouble();
-      const result = await this.run({ deletes: restored, final: true }, signal);
+      const result = await this.run({ deletes, final: true }, signal);
       this.tellChange(before, result);
       if (isDone(result)) {
         const confirmed = await this.confirm(signal);
@@ -236,7 +242,7 @@ export class SyncEngine {
    * @returns what the last sync would say; null when there is something, or it cannot be told
    */
   async nothingToSave(): Promise<FinalSync | null> {
-    const { finalSync } = await this.final(this.context.now(), false);
+    const { finalSync } = await this.finish(this.context.now(), false);
     return finalSync.ok ? finalSync : null;
   }
 

@@ -102,7 +102,7 @@ export class HomeKeeper {
    */
   async final(deadline: number): Promise<void> {
     try {
-      const { finalSync } = await this.engine.final(Math.min(deadline, Date.now() + FINAL_MS), true);
+      const { finalSync } = await this.engine.final(Math.min(deadline, Date.now() + FINAL_MS));
       if (!finalSync.ok) this.log.warn('the home was not saved in full', { error: finalSync.message });
     } catch (error) {
       this.log.warn('the home could not be saved', { error: messageOf(error) });

@@ -22,6 +22,7 @@ export async function execute(id: string, actions: readonly Action[], deps: Exec
   const failures = results.flatMap((result) =>
     result.status === 'rejected' ? [result.reason as unknown] : [],
   );
+  for (const error of failures) if (error instanceof NotYetError) deps.logger.debug('not yet', { id, error });
   const real = failures.filter((error) => !(error instanceof NotYetError));
   if (real.length > 0) throw real[0];
   return failures.length === 0;

@@ -49,22 +49,23 @@ if ((${#services[@]} > 0)); then
 fi
 
 detach() { # $1: network id; takes out whatever is still attached, such as the gateway
-  local container
-  for container in $(docker network inspect --format '{{range $id, $_ := .Containers}}{{println $id}}{{end}}' "$1" 2>/dev/null); do
-    docker network disconnect --force "$1" "$container" 2>/dev/null || true
+  local name # what a dead container has left goes by its name only
+  for name in $(docker network inspect --format '{{range .Containers}}{{println .Name}}{{end}}' "$1" 2>/dev/null); do
+    docker network disconnect --force "$1" "$name" 2>/dev/null || true
   done
 }
+refusal=
 networks_gone() {
   local network
   for network in $(workspace_networks); do
     detach "$network"
-    docker network rm "$network" >/dev/null 2>&1 || true
+    refusal=$(docker network rm "$network" 2>&1 >/dev/null) || true
   done
   [[ -z "$(workspace_networks)" ]]
 }
 if [[ -n "$(workspace_networks)" ]]; then
   step 'Removing the networks of the workspaces'
-  wait_until 60 0.5 networks_gone || fail 'some networks cannot be removed' "docker network ls --filter label=berth.stack=$BERTH_STACK"
+  wait_until 60 0.5 networks_gone || fail "some networks cannot be removed: $refusal" "docker network ls --filter label=berth.stack=$BERTH_STACK"
   ok 'removed'
 fi
 

@@ -88,12 +88,14 @@ describe(`${ROUNDS} rounds of start, edit and stop, with something killed in eac
         await pause(200);
       }
     })();
+    let returned = 0;
     const lane = async (_: unknown, index: number) => {
       const prefix = `lane-${index}`;
       const files = new EditedFiles(berth, bucket, prefix);
       try {
         while (next < ROUNDS) await round(next++, prefix, files);
       } finally {
+        returned += files.returned;
         next = ROUNDS; // after a failure the other lanes end their round, and no more
       }
     };
@@ -103,6 +105,8 @@ describe(`${ROUNDS} rounds of start, edit and stop, with something killed in eac
     for (const outcome of lanes) if (outcome.status === 'rejected') throw outcome.reason;
     for (const victim of VICTIMS.filter((one) => one !== 'nobody'))
       expect(kills.get(victim), `${victim} was really killed`).to.be.greaterThan(0);
+    // It takes a kill within a second or two of a change and its deletion.
+    expect(returned, 'deleted files that came back').to.be.at.most(ROUNDS / 20);
     expect(doubles, 'two containers of one workspace').to.equal(0);
     const ready = `https://api.${berth.domain}:${berth.port}/readyz`;
     await eventually(

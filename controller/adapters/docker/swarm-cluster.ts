@@ -122,10 +122,24 @@ export class SwarmCluster implements Cluster {
       await goneIsFine(this.docker.getNetwork(networkId).remove());
     } catch (error) {
       // The engine refuses with various codes while a container or task still holds it.
-      if (/active endpoints|in use/.test(engineMessage(error)))
-        throw new NotYetError(`network ${networkId} is still in use`);
-      throw error;
+      const message = engineMessage(error);
+      if (!/active endpoints|in use/.test(message)) throw error;
+      if (message.includes('active endpoints')) await this.releaseEndpoints(networkId);
+      throw new NotYetError(message);
     }
+  }
+
+  /**
+   * Swarm has given the network up, this engine has not: a container that died badly may have left its
+   * endpoint, which only its name reaches, or an earlier gateway's is still there.
+   */
+  private async releaseEndpoints(networkId: string): Promise<void> {
+    const network = this.docker.getNetwork(networkId);
+    const { Containers } = (await network.inspect()) as { Containers?: Record<string, { Name: string }> };
+    // What cannot be released now is tried again with the network.
+    await Promise.allSettled(
+      Object.values(Containers ?? {}).map(({ Name }) => network.disconnect({ Container: Name, Force: true })),
+    );
   }
 
   async removeVolume(name: string): Promise<void> {

@@ -30,7 +30,7 @@ describe('agent: the receipt of a run', () => {
     const one = await started('run-1');
     fs.writeFileSync(one.at('a'), 'content');
     fs.mkdirSync(one.at('empty'));
-    const { finalSync, exitCode } = await one.engine.final(inAMinute(), true);
+    const { finalSync, exitCode } = await one.engine.final(inAMinute());
     expect(exitCode).to.equal(0);
     const receipt = receiptOf('run-1');
     expect(receipt).to.include({ workspaceId: 'w', runId: 'run-1', files: 1, bytes: 7, objects: 2 });
@@ -41,9 +41,9 @@ describe('agent: the receipt of a run', () => {
 
   it('replaces that of the run before', async () => {
     const one = await started('run-1');
-    await one.engine.final(inAMinute(), true);
+    await one.engine.final(inAMinute());
     const two = await started('run-2');
-    await two.engine.final(inAMinute(), true);
+    await two.engine.final(inAMinute());
     expect(receiptOf('run-1')).to.equal(null);
     expect(receiptOf('run-2')).not.to.equal(null);
   });
@@ -53,7 +53,7 @@ describe('agent: the receipt of a run', () => {
     fs.writeFileSync(one.at('a'), 'content');
     await one.engine.cycle();
     s3.objects.delete('p/a');
-    const { exitCode } = await one.engine.final(inAMinute(), true);
+    const { exitCode } = await one.engine.final(inAMinute());
     expect(exitCode).to.equal(0);
     expect(s3.objects.get('p/a')?.body.toString()).to.equal('content');
     expect(receiptOf('run-1')?.objects).to.equal(1);
@@ -63,7 +63,7 @@ describe('agent: the receipt of a run', () => {
     const one = await started('run-1');
     fs.writeFileSync(one.at('a'), 'content');
     s3.fault = ({ key }) => (key.includes('receipts') ? new S3Error('bucket', 'AccessDenied', 'no') : null);
-    const { finalSync, exitCode } = await one.engine.final(inAMinute(), true);
+    const { finalSync, exitCode } = await one.engine.final(inAMinute());
     expect(exitCode).to.equal(76);
     expect(finalSync.ok).to.equal(false);
     expect(finalSync.message).to.contain('AccessDenied');

@@ -84,7 +84,7 @@ describe('agent: sync when things go wrong', () => {
     for (let i = 0; i < 100; i++) fs.writeFileSync(replica.at(`f${i}`), 'x');
     s3.fault = () => new S3Error('bucket', 'AccessDenied', 'no', 403);
     s3.calls = [];
-    const { exitCode, finalSync } = await replica.engine.final(Date.now() + 60_000, true);
+    const { exitCode, finalSync } = await replica.engine.final(Date.now() + 60_000);
     expect(exitCode).to.equal(76);
     expect(finalSync).to.include({ ok: false, failed: 100 });
     expect(finalSync.message).to.contain('AccessDenied').and.contain('100 files are not in the bucket');
@@ -129,11 +129,11 @@ describe('agent: sync when things go wrong', () => {
 
     it('ends the last sync for a person to act, but only when no deletion made room', async () => {
       fs.writeFileSync(replica.at('new'), 'waits');
-      const first = await replica.engine.final(Date.now() + 60_000, true);
+      const first = await replica.engine.final(Date.now() + 60_000);
       expect([first.exitCode, first.finalSync.ok]).to.deep.equal([76, false]);
       fs.rmSync(replica.at('old'));
       s3.fault = ({ method }) => (method === 'put' && s3.objects.has('old') ? full : null);
-      const second = await replica.engine.final(Date.now() + 60_000, true);
+      const second = await replica.engine.final(Date.now() + 60_000);
       expect([second.exitCode, second.finalSync.ok]).to.deep.equal([0, true]);
       expect(bucket()).to.include({ new: 'waits' });
     });
@@ -144,7 +144,7 @@ describe('agent: sync when things go wrong', () => {
     fs.writeFileSync(replica.at('f'), 'x');
     s3.fault = () => 'dropBefore';
     const begun = Date.now();
-    const { exitCode } = await replica.engine.final(Date.now() + 300, true);
+    const { exitCode } = await replica.engine.final(Date.now() + 300);
     expect(exitCode).to.equal(75);
     expect(Date.now() - begun).to.be.below(1500);
   });
@@ -154,7 +154,7 @@ describe('agent: sync when things go wrong', () => {
     fs.writeFileSync(replica.at('f'), 'x');
     let failures = 5;
     s3.fault = () => (failures-- > 0 ? 'dropBefore' : null);
-    const { exitCode } = await replica.engine.final(Date.now() + 20_000, true);
+    const { exitCode } = await replica.engine.final(Date.now() + 20_000);
     expect(exitCode).to.equal(0);
     expect(bucket()).to.deep.equal({ f: 'x' });
   });
@@ -174,13 +174,31 @@ describe('agent: sync when things go wrong', () => {
     );
     s3.fault = () => null;
     fs.writeFileSync(replica.at('local'), 'only here');
-    const { exitCode, finalSync } = await replica.engine.final(Date.now() + 5_000, false);
+    const { exitCode, finalSync } = await replica.engine.final(Date.now() + 5_000);
     expect([exitCode, finalSync.ok]).to.deep.equal([0, true]);
     expect(Object.keys(bucket())).to.have.lengthOf(51);
     await replica.start();
     await replica.engine.cycle();
     expect(Object.keys(replica.tree())).to.have.lengthOf(51);
     expect(bucket()).to.deep.equal(replica.tree());
+  });
+
+  it('takes what was deleted before a restart out of the bucket, also when its restore is broken off', async () => {
+    for (let i = 0; i < 5; i++) s3.seed(`f${i}`, `v${i}`);
+    await replica.start();
+    fs.rmSync(replica.at('f3'));
+    await replica.open();
+    s3.fault = ({ method }) => (method === 'list' ? 'dropBefore' : null);
+    const stop = new AbortController();
+    const restore = replica.engine.restore(stop.signal, () => stop.abort(new Error('stopping')));
+    await restore.then(
+      () => expect.fail('was not broken off'),
+      () => undefined,
+    );
+    s3.fault = () => null;
+    const { exitCode } = await replica.engine.final(Date.now() + 5_000);
+    expect(exitCode).to.equal(0);
+    expect(Object.keys(bucket())).to.deep.equal(['f0', 'f1', 'f2', 'f4']);
   });
 
   it('retries a restore until the server answers, and says what it waits for', async function () {
@@ -283,7 +301,7 @@ describe('agent: sync when things go wrong', () => {
     entry![9] = Number(stat.ctimeNs / 1_000_000n) + 1;
     writeEntries([entry!]);
     await replica.open();
-    const { exitCode } = await replica.engine.final(Date.now() + 5_000, true);
+    const { exitCode } = await replica.engine.final(Date.now() + 5_000);
     expect([exitCode, s3.text('f')]).to.deep.equal([0, 'two']);
   });
 

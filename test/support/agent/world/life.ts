@@ -17,6 +17,7 @@ export class Life {
   readonly client: FakeS3;
   private dead = false;
   private requests = 0;
+  private alarm: { at: number; ring: () => void } | null = null;
   private death: Death | null = null;
   private state: Buffer | null = null;
   private readonly ended: Promise<void>;
@@ -47,13 +48,27 @@ export class Life {
     else fs.writeFileSync(file, this.state);
   }
 
+  /** Lets the agent restore until it is done, or told to stop with this request, counted from 1. */
+  async restoreUntil(request: number): Promise<void> {
+    const stop = new AbortController();
+    this.alarm = { at: request, ring: () => stop.abort(new Error('stopping')) };
+    await this.replica.engine
+      .restore(stop.signal, () => undefined)
+      .catch((error: unknown) => {
+        if (!stop.signal.aborted) throw error;
+      });
+  }
+
   private get stateFile(): string {
     return `${this.replica.stateDir}/state.json`;
   }
 
   private async pass(leg: 'request' | 'answer'): Promise<void> {
-    if (leg === 'request' && !this.dead && ++this.requests === this.death?.at) this.die();
-    else if (this.dead) await never();
+    if (leg === 'request' && !this.dead) {
+      this.requests += 1;
+      if (this.requests === this.alarm?.at) this.alarm.ring();
+      if (this.requests === this.death?.at) this.die();
+    } else if (this.dead) await never();
     await this.traffic.pass();
     if (this.dead && (leg === 'answer' || this.death?.arrive === false)) await never();
   }

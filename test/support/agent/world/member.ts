@@ -34,12 +34,23 @@ export class Member {
 
   /** A new agent on the same disk brings what is new in the bucket. */
   async start(death?: Death): Promise<void> {
+    await this.open();
+    if (death) await this.life.untilDeath(death, restore);
+    else await restore(this.replica.engine);
+  }
+
+  /** A new agent is told to stop with the n-th request of its restore, and syncs a last time. */
+  async stopEarly(request: number, deadline: () => number): Promise<void> {
+    await this.open();
+    await this.life.restoreUntil(request);
+    await this.replica.engine.final(deadline());
+  }
+
+  private async open(): Promise<void> {
     this.synced = null;
     this.life = this.live(this.replica);
     this.replica.s3 = this.life.client;
     await this.replica.open();
-    if (death) await this.life.untilDeath(death, restore);
-    else await restore(this.replica.engine);
   }
 
   /**

@@ -16,6 +16,8 @@ export type Step =
     }
   | { do: 'restart' | 'forget'; who: number }
   | { do: 'die'; who: number; while: 'restore' | 'pull' | 'cycle' | 'final'; death: Death }
+  /** SIGTERM comes with the n-th request of a restore. */
+  | { do: 'stopEarly'; who: number; request: number }
   /** What befalls every n-th request from now on. */
   | { do: 'fault'; fault: FaultKind; every: number }
   /** Time passes, so that what was read lately is no longer uncertain. */
@@ -93,6 +95,14 @@ export function storyOf(members: number): fc.Arbitrary<Story> {
         who,
         while: fc.constantFrom('restore', 'pull', 'cycle', 'final'),
         death,
+      }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        do: fc.constant('stopEarly' as const),
+        who,
+        request: fc.integer({ min: 1, max: 12 }),
       }),
     },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('forget' as const), who }) },

@@ -64,6 +64,8 @@ export class World {
         return this.start(this.member(step.who));
       case 'die':
         return this.die(step);
+      case 'stopEarly':
+        return this.stopEarly(this.member(step.who), step.request);
       case 'fault':
         return this.setFault(step.fault, step.every);
       case 'wait':
@@ -100,6 +102,12 @@ export class World {
     await member.start();
   }
 
+  private async stopEarly(member: Member, request: number): Promise<void> {
+    if (this.fault === 'away') this.setFault('none');
+    await member.stopEarly(request, () => this.now() + 200);
+    await this.start(member);
+  }
+
   private async sync({ who, pull, edits }: Extract<Step, { do: 'sync' }>): Promise<void> {
     let moved = 0;
     const waiting = new Set(edits);
@@ -131,7 +139,7 @@ export class World {
     if (work === 'restore') await member.start(death);
     else
       await member.life.untilDeath(death, (engine) =>
-        work === 'final' ? engine.final(this.now() + 200, true) : engine[work](),
+        work === 'final' ? engine.final(this.now() + 200) : engine[work](),
       );
     await this.start(member);
   }
