@@ -1,13 +1,20 @@
 import type { Server } from 'node:http';
 import { messageOf } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
+import { inWords } from '../shared/model/duration.js';
 import type { AgentReport, FinalSync } from '../shared/model/report.js';
+import { IdleWatch } from './activity/idle-watch.js';
+import { cpuSeconds } from './activity/procfs.js';
+import { RateSource } from './activity/sources.js';
+import { Terminals } from './activity/terminals.js';
+import { UsersTraffic } from './activity/users-traffic.js';
 import { homeOf, USER, type AgentConfig } from './config.js';
 import { createDesktopServer } from './desktop/server.js';
 import { loadStaticFiles } from './desktop/static-files.js';
 import { listen, shut } from './http/listen.js';
 import { step, type LifeEffect, type LifeEvent, type LifeState } from './lifecycle.js';
 import { tidyMemory } from './memory.js';
+import { askForEnd } from './report/ask-for-end.js';
 import { Reporter } from './report/reporter.js';
 import { asUser, canDropBounding, userEnvironment } from './services/environment.js';
 import { fillHome, giveFolder } from './services/home.js';
@@ -29,6 +36,10 @@ const STOP_MARGIN_MS = 5_000;
 const HOME_INTERVAL_MS = 300_000;
 /** Hundreds of thousands of files are looked at less often: for at most this part of the time. */
 const MAX_LOOK_SHARE = 0.05;
+/** Part of a core that an IDE at rest stays below. */
+const BUSY_CORES = 0.1;
+/** Bytes a second that an open page at rest stays below. */
+const BUSY_TRAFFIC = 2_048;
 /** How long a restore that failed for good is shown before the container ends by itself. */
 const FAILED_WAIT_MS = 120_000;
 
@@ -54,6 +65,9 @@ export class Agent {
   private readonly homeTicker: Ticker;
   private readonly servers: Server[] = [];
   private readonly pulls = new PullSchedule();
+  private readonly terminals = new Terminals(USER.uid);
+  private readonly idle: IdleWatch;
+  private readonly traffic = new UsersTraffic();
   private readonly cancelRestore = new AbortController();
   private stopDeadline = Infinity;
 
@@ -63,7 +77,10 @@ export class Agent {
       { url: new URL('/agent/report', config.BERTH_API_URL).href, token: config.BERTH_AGENT_TOKEN },
       () => this.report(),
       log,
-      ({ pull }) => this.pulls.want(pull),
+      ({ pull, idle }) => {
+        this.pulls.want(pull);
+        this.idle.hear(idle);
+      },
     );
     const dropBounding = canDropBounding();
     this.supervisor = new Supervisor(services, {
@@ -82,8 +99,22 @@ export class Agent {
     this.ticker = new Ticker(interval, () => this.cycle());
     this.homeTicker = new Ticker(
       () => HOME_INTERVAL_MS,
-      () => parts.home.cycle(),
+      () => this.traffic.during(parts.home.cycle()),
     );
+    this.idle = new IdleWatch({
+      sources: [
+        this.terminals,
+        new RateSource('cpu', () => cpuSeconds(USER.uid), BUSY_CORES),
+        new RateSource('traffic', () => this.traffic.bytes(), BUSY_TRAFFIC),
+      ],
+      filesChangedAt: () => parts.engine.activityAt,
+      lookAtFiles: () => this.ticker.now(),
+      warn: (leftMs) => this.warnOfIdleStop(leftMs),
+      tell: () => this.reporter.tell(),
+      ask: (activity) => askForEnd(parts.config, activity),
+      log,
+      now: Date.now,
+    });
   }
 
   /** Begins the run; everything else follows from events. */
@@ -120,6 +151,7 @@ export class Agent {
         return this.background(this.startServices());
       case 'startCycles':
         this.ticker.start();
+        this.idle.start();
         return this.homeTicker.start(HOME_INTERVAL_MS);
       case 'waitForTerm':
         setTimeout(() => this.happen({ type: 'gaveUp' }), FAILED_WAIT_MS).unref();
@@ -190,7 +222,8 @@ export class Agent {
   private async cycle(): Promise<void> {
     try {
       const pulled = await this.pull();
-      const worthTelling = (await this.parts.engine.cycle()) || pulled;
+      const changed = await this.traffic.during(this.parts.engine.cycle(), (changed) => changed);
+      const worthTelling = changed || pulled;
       if (!worthTelling) tidyMemory();
       else if (this.state === 'ready') this.reporter.tell();
     } catch (error) {
@@ -199,18 +232,25 @@ export class Agent {
     }
   }
 
+  private warnOfIdleStop(leftMs: number): void {
+    const left = inWords(leftMs);
+    this.parts.log.info('nobody works: the workspace is about to be stopped', { left });
+    const line = `Nobody works here: this workspace stops in ${left}, with all files saved. Change a file to keep it.`;
+    this.background(this.terminals.print(line));
+  }
+
   /** @returns whether it is worth a report */
   private async pull(): Promise<boolean> {
     const startedAt = performance.now();
     if (!this.pulls.isDue(startedAt)) return false;
-    const outcome = await this.parts.engine.pull();
+    const outcome = await this.traffic.during(this.parts.engine.pull());
     this.pulls.done(startedAt, performance.now(), outcome.succeeded);
     return outcome.changed;
   }
 
   private async stop(restored: boolean): Promise<void> {
     const { engine, home, log } = this.parts;
-    await Promise.all([this.ticker.stop(), this.homeTicker.stop()]);
+    await Promise.all([this.idle.stop(), this.ticker.stop(), this.homeTicker.stop()]);
     await this.supervisor.stop(SERVICE_GRACE_MS);
     if (this.parts.owner && ownsProcessTable()) await endStragglers(USER.uid, SERVICE_GRACE_MS / 2);
     await Promise.all(this.servers.map(shut));
@@ -244,6 +284,7 @@ export class Agent {
       services: { ...this.supervisor.status(), web: this.webListening },
       sync: engine.status(),
       lastActivityAt: engine.activityAt,
+      activity: this.idle.activity(),
       ...(this.finalSync === undefined ? {} : { finalSync: this.finalSync }),
     };
   }

@@ -34,6 +34,7 @@ export async function rescue({ config, engine, home, log }: RescueParts): Promis
     sync: engine.status(),
     // A rescue is no activity of the user's.
     lastActivityAt: null,
+    activity: [],
     ...ended,
   });
   const settings = {

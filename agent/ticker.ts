@@ -26,6 +26,15 @@ export class Ticker {
     await this.running;
   }
 
+  /** Runs it now, once the present run has ended; nothing when it is stopped. */
+  async now(): Promise<void> {
+    await this.running;
+    if (this.stopped) return;
+    if (this.timer) clearTimeout(this.timer);
+    this.run();
+    await this.running;
+  }
+
   private run(): void {
     const began = performance.now();
     this.running = this.task().finally(() => {

@@ -1,5 +1,6 @@
 import express, { type Express } from 'express';
 import type { Clock } from '../shared/clock.js';
+import { idleDefaultsOf } from '../shared/config.js';
 import type { Logger } from '../shared/logger.js';
 import type { Records } from '../shared/store/records.js';
 import type { AgentKeySource } from './auth/agent-key.js';
@@ -16,6 +17,7 @@ import { probesRouter } from './routes/probes.js';
 import { systemRouter } from './routes/system.js';
 import { ChangeHub } from './services/change-hub.js';
 import { FactsReader } from './services/facts.js';
+import { Idleness } from './services/idleness.js';
 import { Sharing } from './services/sharing.js';
 import { System } from './services/system.js';
 import { Workspaces } from './services/workspaces.js';
@@ -41,6 +43,7 @@ export function createApp(dependencies: AppDependencies): Express {
   const facts = new FactsReader(records, logger);
   const hub = new ChangeHub(records.observed, clock);
   const workspaces = new Workspaces({ records, facts, hub, clock, settings });
+  const idleness = new Idleness({ records, defaults: idleDefaultsOf(settings), clock, logger });
   const sharing = new Sharing(facts, settings, clock);
   const downloads = new Downloads({ workspaces, buckets, logger });
   const system = new System({ records, clock, version });
@@ -59,7 +62,7 @@ export function createApp(dependencies: AppDependencies): Express {
       response.json({ status: 'ok' });
     })
     .all(methodNotAllowed('GET', 'HEAD'));
-  app.use('/agent', agentRouter({ records, facts, sharing, agentKey, clock }));
+  app.use('/agent', agentRouter({ records, facts, sharing, idleness, agentKey, clock }));
   app.use('/api', authenticated, (_request, response, next) => {
     // A state is kept by nobody without asking for the present one first.
     response.set('Cache-Control', 'private, no-cache');

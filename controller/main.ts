@@ -3,6 +3,7 @@ import http from 'node:http';
 import path from 'node:path';
 import { signAgentToken } from '../shared/agent-token.js';
 import { systemClock } from '../shared/clock.js';
+import { idleDefaultsOf } from '../shared/config.js';
 import { BerthError, messageOf } from '../shared/errors.js';
 import { createLogger } from '../shared/logger.js';
 import { urlsOf } from '../shared/model/urls.js';
@@ -65,6 +66,8 @@ async function main(): Promise<void> {
       allowedImages: settings.BERTH_ALLOWED_IMAGES,
       startDeadlineMs: settings.BERTH_START_DEADLINE * 1000,
       stopDeadlineMs: settings.BERTH_STOP_DEADLINE * 1000,
+      idle: idleDefaultsOf(settings),
+      maxAge: settings.BERTH_MAX_AGE,
     },
   });
   const servers = [

@@ -1,5 +1,7 @@
 import * as z from 'zod';
 import { BerthError } from './errors.js';
+import { durationSchema } from './model/duration.js';
+import { idleSchema, signalsSchema, type IdleDefaults } from './model/idle.js';
 
 /** `''` in an env file means "not set". */
 const emptyIsUnset = (value: unknown) => (value === '' ? undefined : value);
@@ -46,8 +48,20 @@ export const commonSettings = {
   BERTH_HTTPS_PORT: portSetting(443),
   BERTH_STATE_DIR: setting(z.string().startsWith('/', 'an absolute path').default('/var/lib/berth')),
   BERTH_LOG_LEVEL: setting(z.enum(['error', 'warn', 'info', 'debug']).default('info')),
+  /** What holds where a declaration says nothing about its end (docs/idle.md). */
+  BERTH_IDLE_TIMEOUT: setting(idleSchema.default('10m')),
+  BERTH_ACTIVITY_SIGNALS: listSetting('files').pipe(signalsSchema),
+  BERTH_MAX_AGE: setting(durationSchema.optional()),
   BERTH_ALLOWED_IMAGES: listSetting('berth/workspace,berth/testspace'),
 };
+
+/** What holds where a declaration is silent about being idle. */
+export function idleDefaultsOf(settings: {
+  BERTH_IDLE_TIMEOUT: string;
+  BERTH_ACTIVITY_SIGNALS: IdleDefaults['signals'];
+}): IdleDefaults {
+  return { idle: settings.BERTH_IDLE_TIMEOUT, signals: settings.BERTH_ACTIVITY_SIGNALS };
+}
 
 /**
  * Reads settings from environment variables.

@@ -2,14 +2,20 @@ import { Router, type RequestHandler, type Response } from 'express';
 import { verifyAgentToken, type AgentIdentity } from '../../shared/agent-token.js';
 import type { Clock } from '../../shared/clock.js';
 import { ID_PATTERN } from '../../shared/model/ids.js';
-import { agentReportSchema, type ReportAnswer } from '../../shared/model/report.js';
+import {
+  agentReportSchema,
+  shutdownSignalSchema,
+  type ReportAnswer,
+  type ShutdownAnswer,
+} from '../../shared/model/report.js';
 import type { Records } from '../../shared/store/records.js';
 import type { AgentKeySource } from '../auth/agent-key.js';
 import { bearerOf, unauthenticated } from '../middleware/authentication.js';
 import { jsonBody } from '../middleware/json-body.js';
 import { methodNotAllowed } from '../middleware/problem-details.js';
 import { Problem } from '../problem.js';
-import type { FactsReader } from '../services/facts.js';
+import type { Facts, FactsReader } from '../services/facts.js';
+import type { Idleness } from '../services/idleness.js';
 import type { Sharing } from '../services/sharing.js';
 import { parseBody } from './validation.js';
 
@@ -17,25 +23,36 @@ export interface AgentOptions {
   records: Records;
   facts: FactsReader;
   sharing: Sharing;
+  idleness: Idleness;
   agentKey: AgentKeySource;
   clock: Clock;
 }
 
 /** `/agent`: what workspaces' agents tell, each for its own workspace only. */
-export function agentRouter({ records, facts, sharing, agentKey, clock }: AgentOptions): Router {
+export function agentRouter({ records, facts, sharing, idleness, agentKey, clock }: AgentOptions): Router {
   const router = Router();
   router
     .route('/report')
     .put(requireAgent(agentKey), ...jsonBody(), async (request, response) => {
       const agent = agentOf(response);
       const report = parseBody(agentReportSchema, request.body);
-      if (report.runId !== agent.runId) {
-        const errors = [{ field: 'runId', message: 'is not the run that the token was made for' }];
-        throw new Problem('BERTH_BODY_INVALID', 'The report is of another run than the token.', { errors });
-      }
-      await assertCurrent(facts, agent);
+      assertOwn(agent, report);
+      const known = await currentFacts(facts, agent);
       await records.reports.write(agent.id, { ...report, receivedAt: clock.now().toISOString() });
-      response.json({ pull: await sharing.wantsPull(agent.id) } satisfies ReportAnswer);
+      await idleness.heed(known, report);
+      const pull = await sharing.wantsPull(agent.id);
+      response.json({ pull, idle: idleness.rulesOf(known) } satisfies ReportAnswer);
+    })
+    .all(methodNotAllowed('PUT'));
+  router
+    .route('/shutdown')
+    .put(requireAgent(agentKey), ...jsonBody(), async (request, response) => {
+      const agent = agentOf(response);
+      const signal = parseBody(shutdownSignalSchema, request.body);
+      assertOwn(agent, signal);
+      const known = await currentFacts(facts, agent);
+      const accepted = await idleness.shutDown(known, signal);
+      response.json({ accepted, idle: idleness.rulesOf(known) } satisfies ShutdownAnswer);
     })
     .all(methodNotAllowed('PUT'));
   return router;
@@ -67,9 +84,16 @@ function agentOf(response: Response): AgentIdentity {
   return response.locals['agent'] as AgentIdentity;
 }
 
+function assertOwn(agent: AgentIdentity, { runId }: { runId: string }): void {
+  if (runId === agent.runId) return;
+  const errors = [{ field: 'runId', message: 'is not the run that the token was made for' }];
+  throw new Problem('BERTH_BODY_INVALID', 'It speaks for another run than the token.', { errors });
+}
+
 /** A container that outlived its run must not speak for the one that followed, nor for nobody. */
-async function assertCurrent(facts: FactsReader, agent: AgentIdentity): Promise<void> {
-  const { desired, observed } = await facts.read(agent.id);
+async function currentFacts(facts: FactsReader, agent: AgentIdentity): Promise<Facts> {
+  const known = await facts.read(agent.id);
+  const { desired, observed } = known;
   if (observed === null && desired.kind === 'absent') {
     throw new Problem('BERTH_WORKSPACE_UNKNOWN', `There is no workspace "${agent.id}" (any more).`);
   }
@@ -77,4 +101,5 @@ async function assertCurrent(facts: FactsReader, agent: AgentIdentity): Promise<
   if (runId !== null && runId !== agent.runId) {
     throw new Problem('BERTH_RUN_SUPERSEDED', 'Another run of this workspace has begun; this one is over.');
   }
+  return known;
 }

@@ -8,6 +8,8 @@ import {
   pullSchema,
   resourcesSchema,
 } from '../../shared/model/desired.js';
+import { durationSchema } from '../../shared/model/duration.js';
+import { idleSchema, signalsSchema } from '../../shared/model/idle.js';
 import { PHASES, type Phase } from '../../shared/model/observed.js';
 import { keyIdOf } from '../middleware/authentication.js';
 import { jsonBody } from '../middleware/json-body.js';
@@ -44,6 +46,30 @@ export function containersRouter({ workspaces, settings, stopping }: ContainersO
       until: (waiting) => workspaces.untilRunning(declared, waiting),
     });
   });
+
+  router
+    .route('/:id/start')
+    .post(...jsonBody(), async (request: Request<{ id: string }>, response) => {
+      const wait = waitOf(request as Request, parseQuery(waitQuerySchema, request.query).wait);
+      parseBody(nothingSchema, request.body);
+      const declared = await workspaces.startAgain(request.params.id);
+      await answer(response, declared, {
+        wait,
+        done: 'running',
+        doneStatus: 200,
+        until: (waiting) => workspaces.untilRunning(declared, waiting),
+      });
+    })
+    .all(methodNotAllowed('POST'));
+
+  router
+    .route('/:id/extend')
+    .post(...jsonBody(), async (request: Request<{ id: string }>, response) => {
+      const { for: time } = parseBody(extendSchema, request.body);
+      const { view } = await workspaces.extend(request.params.id, time);
+      response.json(view);
+    })
+    .all(methodNotAllowed('POST'));
 
   router
     .route('/')
@@ -108,9 +134,17 @@ function startSchemaOf(settings: ContainersOptions['settings']) {
       .default(fallback),
     resources: resourcesSchema.prefault({}),
     pull: pullSchema,
+    idle: idleSchema.optional(),
+    activity: signalsSchema.optional(),
+    maxAge: durationSchema.optional(),
     labels: labelMapSchema.default({}),
   });
 }
+
+const nothingSchema = z.strictObject({});
+
+/** An hour is what people mean by "a bit longer". */
+const extendSchema = z.strictObject({ for: durationSchema.default('1h') });
 
 const deleteSchema = waitQuerySchema.extend({
   force: z

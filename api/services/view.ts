@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
+import { idleDefaultsOf } from '../../shared/config.js';
 import { InvalidRecordError } from '../../shared/errors.js';
 import type { Condition } from '../../shared/model/condition.js';
 import { generationOf, imageProblem, type Desired, type Resources } from '../../shared/model/desired.js';
+import { idleDeadline, idleRulesOf, type Activity } from '../../shared/model/idle.js';
 import type { Observed, Phase, ShutdownReason } from '../../shared/model/observed.js';
 import type { AgentReport, FinalSync } from '../../shared/model/report.js';
 import { urlsOf, type WorkspaceUrls } from '../../shared/model/urls.js';
@@ -23,6 +25,10 @@ export interface WorkspaceView {
   shutdownReason: ShutdownReason | null;
   message: string;
   lastActivityAt: string | null;
+  /** When each watched sign of work was last seen. */
+  activity: Activity[];
+  /** When it is stopped if nobody works in it until then; null while it does not run, and where that is off. */
+  idleDeadline: string | null;
   lastSyncAt: string | null;
   /** What the agent of this run last said of its sync; null before it said anything. */
   sync: Omit<AgentReport['sync'], 'lastSyncAt'> | null;
@@ -33,7 +39,14 @@ export interface WorkspaceView {
   links: { self: string };
 }
 
-export type ViewSettings = Pick<ApiSettings, 'BERTH_DOMAIN' | 'BERTH_HTTPS_PORT' | 'BERTH_ALLOWED_IMAGES'>;
+export type ViewSettings = Pick<
+  ApiSettings,
+  | 'BERTH_DOMAIN'
+  | 'BERTH_HTTPS_PORT'
+  | 'BERTH_ALLOWED_IMAGES'
+  | 'BERTH_IDLE_TIMEOUT'
+  | 'BERTH_ACTIVITY_SIGNALS'
+>;
 
 /** What the API says while the controller has not answered to the declaration yet. */
 const AWAITED: Record<Phase, string> = {
@@ -72,6 +85,8 @@ export function viewOf(facts: Facts, settings: ViewSettings): WorkspaceView | nu
     shutdownReason: life?.shutdownReason ?? null,
     message: messageOf(declaration, life, status),
     lastActivityAt: report?.lastActivityAt ?? null,
+    activity: report?.activity ?? [],
+    idleDeadline: status === 'running' ? deadlineOf(inForce, life, report, settings) : null,
     lastSyncAt: report?.sync.lastSyncAt ?? null,
     sync: report === null ? null : syncOf(report.sync),
     finalSync: life?.finalSync ?? report?.finalSync ?? null,
@@ -80,6 +95,18 @@ export function viewOf(facts: Facts, settings: ViewSettings): WorkspaceView | nu
     resources: inForce?.spec.resources ?? null,
     links: { self: selfOf(facts.id) },
   };
+}
+
+function deadlineOf(
+  desired: Desired | null,
+  life: Observed | null,
+  report: AgentReport | null,
+  settings: ViewSettings,
+): string | null {
+  if (desired === null || life === null) return null;
+  const rules = idleRulesOf(desired.spec, life.startedAt, idleDefaultsOf(settings));
+  const deadline = idleDeadline(rules, report?.activity ?? []);
+  return deadline === null ? null : new Date(deadline).toISOString();
 }
 
 /**

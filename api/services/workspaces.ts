@@ -1,6 +1,7 @@
 import type { Clock } from '../../shared/clock.js';
 import { RecordConflictError } from '../../shared/errors.js';
-import type { Desired, DesiredSpec, Resources } from '../../shared/model/desired.js';
+import { wantedToRun, type Desired, type DesiredSpec, type Resources } from '../../shared/model/desired.js';
+import { durationMs } from '../../shared/model/duration.js';
 import { ID_PATTERN, newUid, newWorkspaceId } from '../../shared/model/ids.js';
 import type { Phase } from '../../shared/model/observed.js';
 import type { Records } from '../../shared/store/records.js';
@@ -8,7 +9,7 @@ import { Problem } from '../problem.js';
 import { waitFor, type ChangeHub } from './change-hub.js';
 import { encodeCursor } from './cursor.js';
 import type { Facts, FactsReader } from './facts.js';
-import { etagOfView, targetOf, viewOf, type ViewSettings, type WorkspaceView } from './view.js';
+import { etagOfView, selfOf, targetOf, viewOf, type ViewSettings, type WorkspaceView } from './view.js';
 
 /** Another writer may get in between a read and a write; this often it is tried anew. */
 const WRITE_TRIES = 5;
@@ -22,6 +23,9 @@ export interface StartRequest {
   image: string;
   resources: Resources;
   pull: DesiredSpec['pull'];
+  idle?: DesiredSpec['idle'];
+  activity?: DesiredSpec['activity'];
+  maxAge?: DesiredSpec['maxAge'];
   labels: Record<string, string>;
   createdBy: string;
 }
@@ -110,6 +114,56 @@ export class Workspaces {
    * @throws Problem `BERTH_WORKSPACE_UNKNOWN`, `BERTH_SPEC_INVALID`
    */
   async delete(id: string, { discardUnsaved = false } = {}): Promise<Declared> {
+    // Where a declaration was removed by hand, that already means that it shall end.
+    return this.change(id, (declared) => declared && withDeletion(declared, this.now(), discardUnsaved));
+  }
+
+  /**
+   * Declares that a workspace shall run again, with the same id, URLs and files. One that is just being
+   * stopped ends in order first; one that runs stays as it is.
+   *
+   * @throws Problem `BERTH_WORKSPACE_UNKNOWN`, `BERTH_SPEC_INVALID`
+   */
+  async startAgain(id: string): Promise<Declared> {
+    return this.change(id, (declared, facts) => {
+      const { status } = this.view(facts);
+      if (declared !== null && (status === 'running' || status === 'starting')) return declared;
+      // Its file was removed by hand: what it said last is what there is to start.
+      const last = declared ?? facts.observed?.declared;
+      if (!last)
+        throw new Problem('BERTH_SPEC_INVALID', `There is no declaration of ${id} that could be started.`);
+      return withStart(last, this.now());
+    });
+  }
+
+  /**
+   * Declares that a running workspace is not stopped for inactivity for some time from now on.
+   *
+   * @param time - a duration; what was granted before stays granted
+   * @throws Problem `BERTH_WORKSPACE_UNKNOWN`, `BERTH_SPEC_INVALID`, `BERTH_NOT_RUNNING`
+   */
+  async extend(id: string, time: string): Promise<Declared> {
+    const until = new Date(this.now().getTime() + durationMs(time)).toISOString();
+    return this.change(id, (declared, facts) => {
+      const { status } = this.view(facts);
+      if (declared === null || (status !== 'running' && status !== 'starting'))
+        throw new Problem('BERTH_NOT_RUNNING', `${id} is ${status}; start it with POST ${selfOf(id)}/start.`);
+      const granted = declared.spec.extendedUntil ?? until;
+      const extendedUntil = granted > until ? granted : until;
+      return { ...declared, spec: { ...declared.spec, extendedUntil } };
+    });
+  }
+
+  /**
+   * Changes a declaration, whoever else writes to it meanwhile.
+   *
+   * @param decide - given what is declared (null: nothing); returns the same when there is nothing to change
+   * @throws Problem `BERTH_WORKSPACE_UNKNOWN`, `BERTH_SPEC_INVALID`
+   */
+  private async change(
+    id: string,
+    decide: (declared: Desired | null, facts: Facts) => Desired | null,
+  ): Promise<Declared> {
     for (let tries = 0; tries < WRITE_TRIES; tries++) {
       const facts = await this.factsOf(id);
       const { desired } = facts;
@@ -119,14 +173,15 @@ export class Workspaces {
           `The declaration of ${id} is broken and is not overwritten; mend the file, or remove it to delete the workspace: ${desired.problem.message}`,
         );
       }
-      // Its declaration was removed by hand, which already means that it shall end.
-      if (desired.kind === 'absent') return { id, uid: undefined, view: this.view(facts) };
-      const { uid } = desired.value.metadata;
-      const value = withDeletion(desired.value, this.options.clock.now(), discardUnsaved);
-      if (value === desired.value) return { id, uid, view: this.view(facts) };
-      const etag = await this.tryWrite(id, value, desired.etag);
-      if (etag !== null)
-        return { id, uid, view: this.view({ ...facts, desired: { ...desired, value, etag } }) };
+      const before = desired.kind === 'valid' ? desired.value : null;
+      const value = decide(before, facts);
+      if (value === null || value === before)
+        return { id, uid: before?.metadata.uid, view: this.view(facts) };
+      const etag = await this.tryWrite(id, value, desired.kind === 'valid' ? desired.etag : null);
+      if (etag === null) continue;
+      const since = desired.kind === 'valid' ? desired.since : this.now().toISOString();
+      const view = this.view({ ...facts, desired: { kind: 'valid', value, etag, since } });
+      return { id, uid: value.metadata.uid, view };
     }
     throw new RecordConflictError(id);
   }
@@ -190,13 +245,13 @@ export class Workspaces {
   }
 
   private declarationOf(id: string, request: StartRequest): Desired {
-    const { bucket, prefix = '', image, resources, pull, labels, createdBy } = request;
+    const { bucket, prefix = '', labels, createdBy, name: _name, ...rest } = request;
     const createdAt = this.options.clock.now().toISOString();
     return {
       apiVersion: 'berth/v1',
       kind: 'Workspace',
       metadata: { id, uid: newUid(), labels, createdAt, createdBy },
-      spec: { bucket, prefix, state: 'running', image, resources, pull },
+      spec: { bucket, prefix, state: 'running', ...rest },
     };
   }
 
@@ -216,6 +271,10 @@ export class Workspaces {
       throw new Problem('BERTH_WORKSPACE_UNKNOWN', `There is no workspace ${JSON.stringify(id)}.`);
     }
     return facts;
+  }
+
+  private now(): Date {
+    return this.options.clock.now();
   }
 
   private view(facts: Facts): WorkspaceView {
@@ -253,6 +312,12 @@ function withDeletion(desired: Desired, now: Date, discardUnsaved: boolean): Des
     ...desired,
     metadata: { ...metadata, deletionRequestedAt, ...(discard ? { discardUnsaved: true } : {}) },
   };
+}
+
+/** A wish of its own, so that also what had ended by itself is tried again. */
+function withStart(desired: Desired, now: Date): Desired {
+  const { deletionRequestedAt: _deletion, discardUnsaved: _discard, ...metadata } = desired.metadata;
+  return { ...wantedToRun(desired), metadata: { ...metadata, startRequestedAt: now.toISOString() } };
 }
 
 function nameTaken(name: string): Problem {

@@ -36,11 +36,16 @@ export function stopCause(declaration: DeclarationRead, observed: Observed | nul
   if (desired.metadata.deletionRequestedAt !== undefined) {
     return { reason: 'UserRequest', message: 'Its deletion was requested.' };
   }
-  if (desired.spec.state === 'stopped')
-    return { reason: 'UserRequest', message: 'It is declared as stopped.' };
+  if (desired.spec.state === 'stopped') return declaredStop(desired);
   // A new declaration lifts the halt: whoever changed it wants another try.
   if (observed?.halt && observed.halt.generation === generationOf(desired)) return observed.halt;
   return null;
+}
+
+function declaredStop({ spec }: Desired): StopCause {
+  if (spec.stopReason === undefined) return { reason: 'UserRequest', message: 'It is declared as stopped.' };
+  const since = spec.idleSince === undefined ? '' : ` since ${spec.idleSince}`;
+  return { reason: spec.stopReason, message: `Nobody has worked in it${since}.` };
 }
 
 export function specValid(declaration: DeclarationRead): ConditionUpdate {

@@ -1,5 +1,6 @@
 import { generationOf } from '../../shared/model/desired.js';
 import { inForce, stopCause } from './declaration.js';
+import { withoutOvertakenStop } from './idle.js';
 import { isRescuing, planRescue } from './rescue.js';
 import { planStart } from './start.js';
 import { planStop } from './stop.js';
@@ -9,7 +10,8 @@ import type { Plan, PlanInput } from './types.js';
  * Decides what to do about one workspace. Pure: the same world gives the same plan, whatever happened
  * before; every rule of Berth's controller lives here and below (docs/state-machines.md).
  */
-export function plan(input: PlanInput): Plan {
+export function plan(given: PlanInput): Plan {
+  const input = withoutOvertakenStop(given);
   const cause = stopCause(input.declaration, input.observed);
   const desired = inForce(input.declaration, input.observed);
   if (cause !== null || desired === null) {

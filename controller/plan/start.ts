@@ -5,6 +5,7 @@ import { SERVICES } from '../../shared/model/urls.js';
 import type { TaskState } from '../ports/cluster.js';
 import { no, yes } from './conditions.js';
 import { specValid } from './declaration.js';
+import { ageLeftMs, judgeActivity } from './idle.js';
 import { baseRecord, beginRun, isStarting, withService } from './record.js';
 import { objectionOf } from './rival.js';
 import { judgeTasks, type TasksVerdict } from './tasks.js';
@@ -42,7 +43,7 @@ export function planStart(input: PlanInput, desired: Desired): Plan {
   };
 
   const verdict = judgeTasks(world.tasks);
-  const halt = haltOf(input, record, verdict);
+  const halt = haltOf(input, desired, record, verdict);
   if (halt !== null) {
     // The next look finds the halt and takes it down, with its files.
     const halted: Observed = { ...record, halt: { generation, ...halt }, message: halt.message };
@@ -51,7 +52,10 @@ export function planStart(input: PlanInput, desired: Desired): Plan {
 
   const { route, proven } = routeProof(input, record);
   const startedAt = record.startedAt ?? (proven ? now.toISOString() : null);
+  const work =
+    startedAt === null ? null : judgeActivity(input, desired, startedAt, reportOfRun(input, record));
   const conditions = startConditions(input, verdict, proven);
+  if (work !== null) conditions.push(work.condition);
   const waitingFor = conditions.find((condition) => condition.status !== 'True');
   const observed: Observed = {
     ...record,
@@ -67,8 +71,17 @@ export function planStart(input: PlanInput, desired: Desired): Plan {
     startedAt,
   };
   const attaching = world.service !== null && world.gateway?.attached === false;
-  const requeueAfterMs = proven ? null : route !== null || attaching ? TRY_AGAIN_MS : LOOK_AGAIN_MS;
+  const quietMs = earliest(work?.wakeInMs, ageLeftMs(desired, startedAt, input.policy, now));
+  const requeueAfterMs = proven ? quietMs : route !== null || attaching ? TRY_AGAIN_MS : LOOK_AGAIN_MS;
   return { observed, actions: startActions(input, desired, observed), requeueAfterMs };
+}
+
+/** Timers cannot wait for weeks; a look too many costs nothing. */
+const LONGEST_WAIT_MS = 86_400_000;
+
+function earliest(...times: (number | null | undefined)[]): number | null {
+  const due = times.filter((time) => time != null);
+  return due.length === 0 ? null : Math.max(0, Math.min(LONGEST_WAIT_MS, ...due));
 }
 
 /** A proof stays good as long as neither the task nor the gateway's container was replaced. */
@@ -112,6 +125,7 @@ function startActions(input: PlanInput, desired: Desired, observed: Observed): A
 /** Reasons to give up this start, or what ran, for as long as nobody changes the declaration. */
 function haltOf(
   input: PlanInput,
+  desired: Desired,
   record: Observed,
   verdict: TasksVerdict,
 ): { reason: ShutdownReason; message: string } | null {
@@ -122,6 +136,9 @@ function haltOf(
       ? { reason: 'StartFailed', message: `It ended before it was ready: ${message}` }
       : { reason: 'Crashed', message: `It ended and Swarm's attempts are used up: ${message}` };
   }
+  const ageLeft = ageLeftMs(desired, record.startedAt, input.policy, input.now);
+  if (ageLeft !== null && ageLeft <= 0)
+    return { reason: 'MaxAge', message: 'It has run for as long as a workspace may (maxAge).' };
   if (record.startedAt !== null) return null;
   const objection = objectionOf(input.world.rival);
   if (objection?.final) return { reason: 'StartFailed', message: objection.message };

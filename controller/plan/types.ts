@@ -1,4 +1,5 @@
 import type { Desired } from '../../shared/model/desired.js';
+import type { IdleDefaults } from '../../shared/model/idle.js';
 import type { Observed, ShutdownReason } from '../../shared/model/observed.js';
 import type { StoredReport } from '../../shared/model/report.js';
 import type { WorkspaceUrls } from '../../shared/model/urls.js';
@@ -48,6 +49,9 @@ export interface Policy {
   allowedImages: readonly string[];
   startDeadlineMs: number;
   stopDeadlineMs: number;
+  idle: IdleDefaults;
+  /** How long a workspace may run at most, as a duration; undefined: for ever. */
+  maxAge: string | undefined;
 }
 
 export interface PlanInput {

@@ -12,7 +12,7 @@ import { plan } from '../plan/plan.js';
 import { receiptToVerify } from '../plan/receipt.js';
 import { placeToStartAt } from '../plan/rival.js';
 import { routeToProve } from '../plan/start.js';
-import type { Policy } from '../plan/types.js';
+import type { DeclarationRead, Policy } from '../plan/types.js';
 import type { ClusterView } from '../ports/cluster.js';
 import type { VolumeNames } from '../names.js';
 import type { Prober } from '../ports/prober.js';
@@ -63,7 +63,7 @@ export function createReconciler(deps: ReconcilerDeps): (id: string) => Promise<
         problem: observedRead.problem.message,
       });
     }
-    const report = reportRead.kind === 'valid' ? reportRead.value : null;
+    let report = reportRead.kind === 'valid' ? reportRead.value : null;
     deps.onLook(id, observed, report);
     const view = await deps.fresh();
     const world = worldOf(id, view, observed);
@@ -78,6 +78,9 @@ export function createReconciler(deps: ReconcilerDeps): (id: string) => Promise<
     if (target === null) places.release(id);
     const rival = target && places.claim(id, target, view.services);
     if (target && rival) world.rival = { ...rival, conditions: await deps.writeConditions.probe(target) };
+
+    // Somebody may have begun to work while all this was looked up.
+    if (isIdleStop(declaration)) report = await newestReport(records, id, report);
 
     const decision = plan({
       id,
@@ -115,6 +118,14 @@ export function createReconciler(deps: ReconcilerDeps): (id: string) => Promise<
     if (decision.requeueAfterMs === null) return { kind: 'done' };
     return { kind: 'requeueAfter', ms: decision.requeueAfterMs };
   };
+}
+
+const isIdleStop = (declaration: DeclarationRead) =>
+  declaration.kind === 'valid' && declaration.desired.spec.stopReason === 'Inactivity';
+
+async function newestReport(records: Records, id: string, last: StoredReport | null) {
+  const read = await records.reports.read(id);
+  return read.kind === 'valid' ? read.value : last;
 }
 
 async function save(deps: ReconcilerDeps, id: string, before: Observed | null, after: Observed | null) {

@@ -23,6 +23,9 @@ config_defaults=(
   BERTH_START_DEADLINE=300
   BERTH_STOP_DEADLINE=600
   BERTH_STOP_GRACE=300
+  BERTH_IDLE_TIMEOUT=10m
+  BERTH_ACTIVITY_SIGNALS=files
+  BERTH_MAX_AGE=
   DEMO=1
 )
 
@@ -61,6 +64,9 @@ config_validate() {
     ((${!name} < 65536)) || fail "$name=${!name} is not a port" "correct $name in .env"
   done
   [[ "$BERTH_HTTP_PORT" != "$BERTH_HTTPS_PORT" ]] || fail 'BERTH_HTTP_PORT and BERTH_HTTPS_PORT are the same' 'give them different ports in .env'
+  config_match BERTH_IDLE_TIMEOUT 'off|[1-9][0-9]{0,5}[smhd]' 'off, or a number and a unit, such as 10m'
+  config_match BERTH_ACTIVITY_SIGNALS '(files|terminal|cpu|traffic)(, *(files|terminal|cpu|traffic))*' 'a list of files, terminal, cpu and traffic'
+  config_match BERTH_MAX_AGE '([1-9][0-9]{0,5}[smhd])?' 'a number and a unit, such as 12h, or empty'
   for name in BERTH_SYNC_INTERVAL BERTH_START_DEADLINE BERTH_STOP_DEADLINE BERTH_STOP_GRACE; do
     config_match "$name" '[1-9][0-9]{0,5}' 'a number of seconds'
   done

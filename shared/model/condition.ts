@@ -8,6 +8,7 @@ export const CONDITION_TYPES = [
   'GatewayAttached',
   'FilesRestored',
   'RoutesReady',
+  'Active',
   'FinalSyncVerified',
   'Progressing',
 ] as const;

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
+import { durationSchema } from './duration.js';
 import { ID_PATTERN } from './ids.js';
+import { idleSchema, signalsSchema } from './idle.js';
 
 export const GIB = 1024 ** 3;
 
@@ -80,6 +82,18 @@ export const specSchema = z.strictObject({
   image: z.string().min(1).max(256).default('berth/workspace'),
   resources: resourcesSchema.prefault({}),
   pull: pullSchema,
+  /** After how long without activity it is stopped, or `off`; the system's default where it is silent. */
+  idle: idleSchema.optional(),
+  /** What counts as activity. */
+  activity: signalsSchema.optional(),
+  /** How long it may run at most, whatever happens in it. */
+  maxAge: durationSchema.optional(),
+  /** It is not stopped for inactivity before this time. */
+  extendedUntil: z.iso.datetime().optional(),
+  /** Written with `state: stopped` by whoever stopped it for another reason than a person's wish. */
+  stopReason: z.enum(['Inactivity']).optional(),
+  /** The last activity that a stop for inactivity knew of: a later one takes the stop back. */
+  idleSince: z.iso.datetime().optional(),
 });
 
 /** One file `desired/<id>.yaml`: written by the API, by operators' editors and by tools. */
@@ -93,6 +107,8 @@ export const desiredSchema = z.strictObject({
     labels: labelsSchema.default({}),
     createdAt: z.iso.datetime().optional(),
     createdBy: z.string().optional(),
+    /** The last wish to start it (again): it lifts a halt, and a container that runs is replaced. */
+    startRequestedAt: z.iso.datetime().optional(),
     deletionRequestedAt: z.iso.datetime().optional(),
     /** With a requested deletion: volumes go even if their files are not known to be in the bucket. */
     discardUnsaved: z.boolean().optional(),
@@ -114,6 +130,12 @@ export function imageProblem({ metadata, spec }: Desired, allowed: readonly stri
   return `image "${spec.image}" is not allowed; allowed are ${allowed.join(', ')}`;
 }
 
+/** The same declaration, wanted to run: nothing that an earlier end left behind holds any more. */
+export function wantedToRun(desired: Desired): Desired {
+  const { stopReason: _reason, idleSince: _since, ...spec } = desired.spec;
+  return { ...desired, spec: { ...spec, state: 'running' } };
+}
+
 /**
  * Names one declaration of what shall run: two records of the same generation ask for the same
  * container. A workspace that ended by itself is halted for its generation (docs/state-machines.md).
@@ -130,6 +152,8 @@ export function generationOf(desired: Desired): string {
     resources.cpus,
     resources.memoryBytes,
     state,
+    // Added later; a generation of before stays what it was.
+    ...(desired.metadata.startRequestedAt === undefined ? [] : [desired.metadata.startRequestedAt]),
   ];
   return createHash('sha256').update(JSON.stringify(identity)).digest('hex').slice(0, 16);
 }

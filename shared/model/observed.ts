@@ -8,7 +8,14 @@ export const PHASES = ['starting', 'running', 'stopping', 'stopped'] as const;
 export type Phase = (typeof PHASES)[number];
 
 /** Why a workspace stopped (R6.4). */
-export const SHUTDOWN_REASONS = ['UserRequest', 'OperatorRequest', 'StartFailed', 'Crashed'] as const;
+export const SHUTDOWN_REASONS = [
+  'UserRequest',
+  'OperatorRequest',
+  'Inactivity',
+  'MaxAge',
+  'StartFailed',
+  'Crashed',
+] as const;
 export type ShutdownReason = (typeof SHUTDOWN_REASONS)[number];
 
 const isoTime = z.string();

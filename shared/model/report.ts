@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { activitySchema, idleRulesSchema } from './idle.js';
 
 const count = z.number().int().nonnegative();
 const isoTime = z.iso.datetime();
@@ -23,7 +24,19 @@ export const finalSyncSchema = z.object({
 export const reportAnswerSchema = z.object({
   /** Others write to the same place: their changes are wanted. */
   pull: z.boolean(),
+  /** When it counts as idle; missing from an API of an earlier version, and while nothing is known. */
+  idle: idleRulesSchema.nullish(),
 });
+
+/** An agent's signal that its workspace shall be shut down (PUT /agent/shutdown, R5.6). */
+export const shutdownSignalSchema = z.object({
+  runId: z.string().max(64),
+  reason: z.enum(['Inactivity']),
+  activity: z.array(activitySchema).max(16),
+});
+
+/** What the API answers to it: it may know of an extension, or of newer rules. */
+export const shutdownAnswerSchema = z.object({ accepted: z.boolean(), idle: idleRulesSchema.nullable() });
 
 /** What an agent tells about its workspace (PUT /agent/report). */
 export const agentReportSchema = z.object({
@@ -57,6 +70,8 @@ export const agentReportSchema = z.object({
   }),
   /** Last change of a workspace file that the walk has seen. */
   lastActivityAt: isoTime.nullable(),
+  /** When each signal that is watched was last seen. */
+  activity: z.array(activitySchema).max(16).default([]),
   finalSync: finalSyncSchema.optional(),
 });
 
@@ -64,6 +79,8 @@ export const agentReportSchema = z.object({
 export const storedReportSchema = agentReportSchema.extend({ receivedAt: isoTime });
 
 export type FinalSync = z.infer<typeof finalSyncSchema>;
+export type ShutdownSignal = z.infer<typeof shutdownSignalSchema>;
+export type ShutdownAnswer = z.infer<typeof shutdownAnswerSchema>;
 export type AgentReport = z.infer<typeof agentReportSchema>;
 export type ReportAnswer = z.infer<typeof reportAnswerSchema>;
 export type StoredReport = z.infer<typeof storedReportSchema>;

@@ -30,6 +30,8 @@ export interface View {
   shutdownReason: string | null;
   startedAt: string | null;
   stoppedAt: string | null;
+  activity: { signal: string; lastAt: string }[];
+  idleDeadline: string | null;
   sync: { files: number; pendingFiles: number } | null;
   conditions: { type: string; status: string; reason: string; message: string }[];
 }

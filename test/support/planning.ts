@@ -15,6 +15,8 @@ export const POLICY: Policy = {
   allowedImages: ['berth/workspace'],
   startDeadlineMs: 300_000,
   stopDeadlineMs: 600_000,
+  idle: { idle: '10m', signals: ['files'] },
+  maxAge: undefined,
 };
 
 /** A declaration as the API would write it, with changes. */
@@ -102,6 +104,7 @@ export function reportOf(state: StoredReport['state'], change: Partial<StoredRep
     state,
     receivedAt: NOW.toISOString(),
     lastActivityAt: null,
+    activity: [],
     sync: { ...QUIET_SYNC, files: 1, bytes: 1 },
     ...change,
   };

@@ -14,7 +14,7 @@ import type { Gateway } from '../../../controller/ports/gateway.js';
 import { createReconciler } from '../../../controller/reconcile/reconciler.js';
 import { FakeClock } from '../../fakes/clock.js';
 import { FakeCluster } from '../../fakes/cluster.js';
-import { declare, ID, reportOf, saved } from '../../support/planning.js';
+import { declare, ID, POLICY, reportOf, saved } from '../../support/planning.js';
 
 /** What may happen to one workspace, in any order. */
 interface Declaration {
@@ -219,7 +219,7 @@ class Story {
       clock: this.clock,
       logger: silentLogger(),
       volumesOf: namesOf('berth').volumes,
-      policy: { allowedImages: ['berth/workspace'], startDeadlineMs: 300_000, stopDeadlineMs: 600_000 },
+      policy: POLICY,
       domain: 'berth.localhost',
       httpsPort: 443,
       onLook: () => undefined,

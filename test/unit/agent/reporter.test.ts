@@ -20,6 +20,7 @@ describe('agent: reports', () => {
     state,
     sync: QUIET_SYNC,
     lastActivityAt: null,
+    activity: [],
   });
   const states = () => received.map((one) => one.report.state);
 

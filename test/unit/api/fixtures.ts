@@ -88,6 +88,7 @@ export function report(change: Partial<AgentReport> = {}): AgentReport {
       downloaded: 2,
     },
     lastActivityAt: '2026-01-02T03:04:30.000Z',
+    activity: [{ signal: 'files', lastAt: '2026-01-02T03:04:30.000Z' }],
     ...change,
   };
 }

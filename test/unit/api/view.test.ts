@@ -20,6 +20,8 @@ const SETTINGS = {
   BERTH_DOMAIN: 'berth.localhost',
   BERTH_HTTPS_PORT: 443,
   BERTH_ALLOWED_IMAGES: ['berth/workspace', 'berth/testspace'],
+  BERTH_IDLE_TIMEOUT: '10m',
+  BERTH_ACTIVITY_SIGNALS: ['files' as const],
 };
 const DELETED = { metadata: { deletionRequestedAt: NOW } };
 
@@ -73,6 +75,8 @@ describe('view of a workspace', () => {
       shutdownReason: null,
       message: 'It is declared; the controller has not taken it up yet.',
       lastActivityAt: null,
+      activity: [],
+      idleDeadline: null,
       lastSyncAt: null,
       sync: null,
       finalSync: null,

@@ -44,7 +44,7 @@ describe('plan: starting', () => {
 
     const after = plan(inputOf(desired, fullWorld(desired), { observed: before.observed }));
     expect(after.observed).to.include({ phase: 'running', startedAt: NOW.toISOString() });
-    expect(after.requeueAfterMs).to.equal(null);
+    expect(after.requeueAfterMs, 'until the warning of the idle stop').to.equal(480_000);
     expect(after.actions).to.deep.equal([]);
   });
 
