@@ -28,7 +28,7 @@ describe('A workspace in which nobody works (R5)', function () {
 
   it('is warned in its terminals and in its view', async () => {
     // A terminal as an IDE opens them; what it shows goes to a file outside the workspace's folder.
-    await berth.shell(id, '(script -qc "sleep 300" /tmp/terminal </dev/null >/dev/null 2>&1 &)');
+    await berth.shell(id, '(script -qfc "sleep 300" /tmp/terminal </dev/null >/dev/null 2>&1 &)');
     const warned = async () =>
       (await berth.shell(id, 'cat /tmp/terminal 2>/dev/null; true')).includes('Nobody works here');
     await eventually('the warning in the terminal', warned);
