@@ -63,6 +63,13 @@ export function containersRouter({ workspaces, settings, stopping }: ContainersO
     .all(methodNotAllowed('POST'));
 
   router
+    .route('/:id/events')
+    .get(async (request: Request<{ id: string }>, response) => {
+      response.json({ items: await workspaces.events(request.params.id) });
+    })
+    .all(methodNotAllowed('GET', 'HEAD'));
+
+  router
     .route('/:id/extend')
     .post(...jsonBody(), async (request: Request<{ id: string }>, response) => {
       const { for: time } = parseBody(extendSchema, request.body);

@@ -65,7 +65,7 @@ export function viewOf(facts: Facts, settings: ViewSettings): WorkspaceView | nu
   if (facts.desired.kind === 'absent' && facts.observed === null) return null;
   const declaration = judged(facts.desired, settings.BERTH_ALLOWED_IMAGES);
   const desired = declaration.kind === 'valid' ? declaration.value : null;
-  const seen = ownObserved(desired, facts.observed);
+  const seen = ownObserved({ desired: declaration, observed: facts.observed });
   const status = statusOf(desired, seen);
   // What is on record about an earlier declaration says nothing about the one that starts now.
   const life = desired !== null && status === 'starting' && !answers(seen, desired) ? null : seen;
@@ -118,7 +118,7 @@ function deadlineOf(
 export function targetOf(facts: Facts, settings: ViewSettings): { bucket: string; prefix: string } | null {
   const view = viewOf(facts, settings);
   if (view === null) return null;
-  const seen = ownObserved(facts.desired.kind === 'valid' ? facts.desired.value : null, facts.observed);
+  const seen = ownObserved(facts);
   if (view.status === 'stopped' && seen !== null && seen.runTarget !== null) return seen.runTarget;
   return view.bucketId === null ? null : { bucket: view.bucketId, prefix: view.prefix ?? '' };
 }
@@ -152,9 +152,9 @@ function judged(desired: Declaration, allowedImages: readonly string[]): Declara
 }
 
 /** The observed record, unless it belongs to an earlier workspace of the same name. */
-function ownObserved(desired: Desired | null, observed: Observed | null): Observed | null {
-  if (desired === null || observed === null) return observed;
-  return observed.uid === (desired.metadata.uid ?? '') ? observed : null;
+export function ownObserved({ desired, observed }: Pick<Facts, 'desired' | 'observed'>): Observed | null {
+  if (desired.kind !== 'valid' || observed === null) return observed;
+  return observed.uid === (desired.value.metadata.uid ?? '') ? observed : null;
 }
 
 /** Whether the controller has answered to this declaration. */

@@ -3,13 +3,21 @@ import { RecordConflictError } from '../../shared/errors.js';
 import { wantedToRun, type Desired, type DesiredSpec, type Resources } from '../../shared/model/desired.js';
 import { durationMs } from '../../shared/model/duration.js';
 import { ID_PATTERN, newUid, newWorkspaceId } from '../../shared/model/ids.js';
-import type { Phase } from '../../shared/model/observed.js';
+import type { HistoryEvent, Phase } from '../../shared/model/observed.js';
 import type { Records } from '../../shared/store/records.js';
 import { Problem } from '../problem.js';
 import { waitFor, type ChangeHub } from './change-hub.js';
 import { encodeCursor } from './cursor.js';
 import type { Facts, FactsReader } from './facts.js';
-import { etagOfView, selfOf, targetOf, viewOf, type ViewSettings, type WorkspaceView } from './view.js';
+import {
+  etagOfView,
+  ownObserved,
+  selfOf,
+  targetOf,
+  viewOf,
+  type ViewSettings,
+  type WorkspaceView,
+} from './view.js';
 
 /** Another writer may get in between a read and a write; this often it is tried anew. */
 const WRITE_TRIES = 5;
@@ -204,6 +212,16 @@ export class Workspaces {
     const facts = await this.factsOf(id);
     const view = this.view(facts);
     return { view, etag: etagOfView(facts, view) };
+  }
+
+  /**
+   * What happened to a workspace, the newest last.
+   *
+   * @throws Problem `BERTH_WORKSPACE_UNKNOWN`
+   */
+  async events(id: string): Promise<HistoryEvent[]> {
+    const facts = await this.factsOf(id);
+    return ownObserved(facts)?.events ?? [];
   }
 
   /**

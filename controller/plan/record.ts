@@ -43,6 +43,7 @@ export function firstRecord(input: PlanInput, desired: Desired | null): Observed
     receiptVerified: false,
     rescue: null,
     halt: null,
+    events: [],
   };
 }
 

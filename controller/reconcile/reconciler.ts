@@ -8,6 +8,7 @@ import type { Logger } from '../../shared/logger.js';
 import { urlsOf } from '../../shared/model/urls.js';
 import type { Records } from '../../shared/store/records.js';
 import { inForce, readDeclaration } from '../plan/declaration.js';
+import { withHistory } from '../plan/history.js';
 import { plan } from '../plan/plan.js';
 import { receiptToVerify } from '../plan/receipt.js';
 import { placeToStartAt } from '../plan/rival.js';
@@ -95,12 +96,12 @@ export function createReconciler(deps: ReconcilerDeps): (id: string) => Promise<
       policy,
     });
     // First what was decided, then the deed: after a crash the next look finds both or the record.
-    await save(deps, id, observed, decision.observed);
+    const record = decision.observed && withHistory(observed, decision.observed, clock.now());
+    await save(deps, id, observed, record);
     let completed: boolean;
     try {
       completed = await execute(id, decision.actions, deps);
     } catch (error) {
-      const { observed: record } = decision;
       // A rescue is not given up: somebody may bring the image back.
       if (!(error instanceof TerminalError) || record === null) throw error;
       if (record.rescue?.runId != null) throw new Error(error.message, { cause: error });
@@ -140,9 +141,10 @@ async function halt(deps: ReconcilerDeps, id: string, record: Observed, error: T
   if (desired === null) throw error;
   const message = messageOf(error);
   deps.logger.warn('start given up', { id, message });
-  await deps.records.observed.write(id, {
+  const halted: Observed = {
     ...record,
     message,
     halt: { generation: generationOf(desired), reason: 'StartFailed', message },
-  });
+  };
+  await deps.records.observed.write(id, withHistory(record, halted, deps.clock.now()));
 }

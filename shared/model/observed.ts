@@ -35,6 +35,20 @@ const haltSchema = z.object({
 });
 export type Halt = z.infer<typeof haltSchema>;
 
+/** One thing that happened to a workspace. */
+const historyEventSchema = z.object({
+  at: isoTime,
+  type: z.enum(['Normal', 'Warning']),
+  /** One CamelCase word for programs. */
+  reason: z.string(),
+  /** A sentence for people. */
+  message: z.string(),
+});
+export type HistoryEvent = z.infer<typeof historyEventSchema>;
+
+/** How many a record keeps; the oldest go first. */
+export const MAX_EVENTS = 100;
+
 const rescueSchema = z.object({
   /** How many were begun. */
   attempts: z.number().int(),
@@ -88,6 +102,8 @@ export const observedSchema = z.object({
   /** Tries to bring to the bucket what this run left on its volumes; null when there is no need. */
   rescue: rescueSchema.nullable(),
   halt: haltSchema.nullable(),
+  /** What happened, the newest last; records of earlier versions have none. */
+  events: z.array(historyEventSchema).default([]),
 });
 
 export type Observed = z.infer<typeof observedSchema>;

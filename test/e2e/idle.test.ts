@@ -56,6 +56,11 @@ describe('A workspace in which nobody works (R5)', function () {
     expect(view.shutdownReason).to.equal('Inactivity');
     expect(Date.parse(view.stoppedAt ?? '')).to.be.at.least(granted);
     expect(await bucket.get('note')).to.equal('work\n');
+    type Events = { items: { reason: string }[] };
+    const events = (await berth.api<Events>('GET', `/api/containers/${id}/events`)).json.items;
+    const reasons = events.map(({ reason }) => reason);
+    expect(reasons).to.include.members(['Running', 'IdleSoon', 'InUse', 'Saved']);
+    expect(reasons.at(-1)).to.equal('Stopped');
     await eventually('nothing left', async () => (await berth.leftOvers(id)).length === 0);
   });
 

@@ -209,6 +209,22 @@ describe('idle stop over the API (R5)', () => {
     });
   });
 
+  it('GET …/events tells what happened, of this workspace only', async () => {
+    const event = {
+      at: STARTED,
+      type: 'Normal' as const,
+      reason: 'Running',
+      message: 'All three URLs answer.',
+    };
+    await api.records.observed.write('one', observed(desired(), { events: [event] }));
+    const events = () => api.call('GET', '/api/containers/one/events');
+    expect((await events()).body.items).to.deep.equal([event]);
+    await api.records.observed.write('one', observed(desired(), { uid: 'earlier', events: [event] }));
+    expect((await events()).body.items).to.deep.equal([]);
+    expect((await api.call('GET', '/api/containers/none/events')).status).to.equal(404);
+    expect((await api.call('DELETE', '/api/containers/one/events')).status).to.equal(405);
+  });
+
   it('start takes what shall hold instead of the system’s rules, and refuses what is none', async () => {
     const rules = { idle: '45m', activity: ['files', 'cpu'], maxAge: '12h' };
     expect((await api.start({ bucketId: 'demo', name: 'two', ...rules })).status).to.equal(202);

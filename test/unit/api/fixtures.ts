@@ -61,6 +61,7 @@ export function observed(declared: Desired, change: Partial<Observed> = {}): Obs
     shutdownReason: null,
     finalSync: null,
     halt: null,
+    events: [],
     ...change,
   };
 }
