@@ -5,7 +5,7 @@ HOST := manifests/host
 # Node of the host, or a pinned one in .cache/node; found only by the commands that need it.
 WITH_NODE = NODE_BIN="$$($(HOST)/node.sh)" && export PATH="$$NODE_BIN:$$PATH" &&
 
-.PHONY: help up down purge key images status logs guard check test nightly bench build
+.PHONY: help up down purge key images plan status logs guard check test nightly bench build
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ key: ## add an API key and print it: make -s key NAME=ci
 images: ## build the images
 	@$(HOST)/images.sh
 
+plan: ## what the controller would do next, without doing it: W=<workspace>, DIR=<folder of declarations>
+	@W="$(W)" DIR="$(DIR)" $(HOST)/plan.sh
+
 status: ## what runs
 	@$(HOST)/status.sh
 
@@ -41,15 +44,15 @@ node_modules/.package-lock.json: package.json package-lock.json
 build: node_modules/.package-lock.json ## bundle the programs into dist/
 	@$(WITH_NODE) npm run --silent build
 
-check: node_modules/.package-lock.json ## types, lint, unit and property tests; needs no Docker
+check: node_modules/.package-lock.json ## types, lint, unit and property tests, simulation; needs no Docker
 	@for script in $(HOST)/*.sh manifests/guard/*.sh manifests/images/scripts/*.sh; do bash -n "$$script" || exit 1; done
-	@$(WITH_NODE) npm run --silent types && npm run --silent lint && npx mocha 'test/unit/**/*.test.ts' 'test/property/**/*.test.ts'
+	@$(WITH_NODE) npm run --silent types && npm run --silent lint && npx mocha 'test/unit/**/*.test.ts' 'test/property/**/*.test.ts' 'test/simulation/**/*.test.ts'
 
 test: node_modules/.package-lock.json ## check, then integration, contract and end-to-end tests on real Docker (as root)
 	@$(WITH_NODE) test/run.sh
 
 nightly: node_modules/.package-lock.json ## make test with far more rounds (an hour or two)
-	@$(WITH_NODE) BERTH_PROPERTY_RUNS=10000 BERTH_TEST_KILL_ROUNDS=1000 test/run.sh
+	@$(WITH_NODE) BERTH_PROPERTY_RUNS=10000 BERTH_SIM_SEEDS=10000 BERTH_TEST_KILL_ROUNDS=1000 test/run.sh
 
 bench: node_modules/.package-lock.json ## measure starts beside bare Docker calls, and syncs beside rclone and aws
 	@$(WITH_NODE) test/bench/run.sh

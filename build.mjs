@@ -12,6 +12,7 @@ const programs = {
   api: 'api/main.ts',
   keys: 'api/keys.ts',
   controller: 'controller/main.ts',
+  plan: 'controller/plan-command.ts',
   'agent/agent': 'agent/main.ts',
   'agent/testspace': 'agent/testspace/main.ts',
 };

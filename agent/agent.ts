@@ -14,6 +14,7 @@ import { loadStaticFiles } from './desktop/static-files.js';
 import { listen, shut } from './http/listen.js';
 import { step, type LifeEffect, type LifeEvent, type LifeState } from './lifecycle.js';
 import { tidyMemory } from './memory.js';
+import { oomKills } from './oom-kills.js';
 import { askForEnd } from './report/ask-for-end.js';
 import { Reporter } from './report/reporter.js';
 import { asUser, canDropBounding, userEnvironment } from './services/environment.js';
@@ -68,6 +69,7 @@ export class Agent {
   private readonly terminals = new Terminals(USER.uid);
   private readonly idle: IdleWatch;
   private readonly traffic = new UsersTraffic();
+  private killsTold = 0;
   private readonly cancelRestore = new AbortController();
   private stopDeadline = Infinity;
 
@@ -223,7 +225,9 @@ export class Agent {
     try {
       const pulled = await this.pull();
       const changed = await this.traffic.during(this.parts.engine.cycle(), (changed) => changed);
-      const worthTelling = changed || pulled;
+      const kills = oomKills();
+      const worthTelling = changed || pulled || kills !== this.killsTold;
+      this.killsTold = kills;
       if (!worthTelling) tidyMemory();
       else if (this.state === 'ready') this.reporter.tell();
     } catch (error) {
@@ -285,6 +289,7 @@ export class Agent {
       sync: engine.status(),
       lastActivityAt: engine.activityAt,
       activity: this.idle.activity(),
+      oomKills: oomKills(),
       ...(this.finalSync === undefined ? {} : { finalSync: this.finalSync }),
     };
   }

@@ -35,6 +35,7 @@ export async function rescue({ config, engine, home, log }: RescueParts): Promis
     // A rescue is no activity of the user's.
     lastActivityAt: null,
     activity: [],
+    oomKills: 0,
     ...ended,
   });
   const settings = {

@@ -16,6 +16,7 @@ import { filesRouter } from './routes/files.js';
 import { probesRouter } from './routes/probes.js';
 import { systemRouter } from './routes/system.js';
 import { ChangeHub } from './services/change-hub.js';
+import { Admission } from './services/admission.js';
 import { FactsReader } from './services/facts.js';
 import { Idleness } from './services/idleness.js';
 import { Sharing } from './services/sharing.js';
@@ -42,7 +43,14 @@ export function createApp(dependencies: AppDependencies): Express {
   const stopping = dependencies.stopping ?? new AbortController().signal;
   const facts = new FactsReader(records, logger);
   const hub = new ChangeHub(records.observed, clock);
-  const workspaces = new Workspaces({ records, facts, hub, clock, settings });
+  const workspaces = new Workspaces({
+    records,
+    facts,
+    admission: new Admission(records, clock),
+    hub,
+    clock,
+    settings,
+  });
   const idleness = new Idleness({ records, defaults: idleDefaultsOf(settings), clock, logger });
   const sharing = new Sharing(facts, settings, clock);
   const downloads = new Downloads({ workspaces, buckets, logger });

@@ -9,6 +9,7 @@ import { createApp } from './app.js';
 import { agentKeyOf } from './auth/agent-key.js';
 import { KeyRing } from './auth/key-ring.js';
 import { bucketsOf } from './download/buckets.js';
+import { guardFolders } from './folder-guard.js';
 import { readApiSettings } from './settings.js';
 
 /** Longer than the gateway keeps an idle connection (90 s): it must be the one to close it, or requests get lost. */
@@ -48,6 +49,12 @@ async function main(): Promise<void> {
   const server = createServer(app);
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   await listen(server, settings.BERTH_API_PORT, settings.BERTH_API_HOST);
+  const { desired, reports } = records;
+  const onLost = (folder: string) => {
+    logger.error('a folder of records is gone, the API ends to get the new one', { folder });
+    process.exit(1);
+  };
+  await guardFolders([desired.folder, reports.folder], onLost, stopping.signal);
   logger.info('API listens', { port: settings.BERTH_API_PORT, version });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => shutDown(server, stopping, logger, signal));

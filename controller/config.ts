@@ -7,6 +7,7 @@ import {
   secondsSetting,
   setting,
 } from '../shared/config.js';
+import { durationSchema } from '../shared/model/duration.js';
 import { s3Settings, readS3Keys } from '../shared/s3/settings.js';
 import { readSecret } from '../shared/secrets.js';
 import type { S3Settings } from './adapters/docker/agent-env.js';
@@ -31,6 +32,12 @@ const SETTINGS = {
   BERTH_START_DEADLINE: secondsSetting(300),
   BERTH_STOP_DEADLINE: secondsSetting(600),
   BERTH_STOP_GRACE: secondsSetting(300),
+  BERTH_PARALLEL_STARTS: setting(z.coerce.number().int().min(1).max(1000).default(8)),
+  BERTH_ARCHIVE_AFTER: setting(durationSchema.default('24h')),
+  BERTH_HEALTH_INTERVAL: secondsSetting(30),
+  BERTH_MEMORY_LIMIT_PERCENT: setting(z.coerce.number().min(1).max(100).default(90)),
+  /** Where the host's figures are read; tests show other ones. */
+  BERTH_PROC_DIR: setting(z.string().startsWith('/', 'an absolute path').default('/proc')),
   BERTH_RESYNC_INTERVAL: secondsSetting(30),
   BERTH_GATEWAY_ADDRESS: setting(z.string().regex(/:\d+$/, 'host:port').default('gateway:443')),
   BERTH_METRICS_PORT: portSetting(9095),

@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { PHASES, type Observed, type Phase } from '../shared/model/observed.js';
+import { HealthMetrics } from './health-metrics.js';
 import { SyncMetrics } from './sync-metrics.js';
 
 /** The controller's series (docs/operations.md). Names follow Prometheus' conventions: base units, `_total`. */
@@ -72,6 +73,7 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly health = new HealthMetrics(this.registry);
   readonly sync = new SyncMetrics(this.registry);
 
   constructor() {

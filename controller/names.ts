@@ -38,6 +38,8 @@ export const LABELS = {
   image: 'berth.image',
   bucket: 'berth.bucket',
   prefix: 'berth.prefix',
+  /** The declaration as JSON: what the record can be made of again. */
+  declaration: 'berth.declaration',
   /** Of a network: its addresses, which the engine shows only once its manager has taken note. */
   subnet: 'berth.subnet',
 } as const;

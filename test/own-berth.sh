@@ -19,7 +19,9 @@ export BERTH_STACK=bt$$ BERTH_STATE_DIR=$work/state BERTH_DOMAIN=berth-test.loca
 BERTH_HTTP_PORT=$(free_port 18080)
 BERTH_HTTPS_PORT=$(free_port 18443)
 export BERTH_HTTP_PORT BERTH_HTTPS_PORT BERTH_ADDRESS_POOL=10.212.0.0/16 BERTH_TEST_CONTRACT_POOL=10.213.0.0/20
-export BERTH_STOP_GRACE=60 DEMO=0 PURGE=yes
+export BERTH_STOP_GRACE=60 BERTH_HEALTH_INTERVAL=2 DEMO=0 PURGE=yes
+# A test may show the controller other figures of the host.
+export BERTH_PROC_DIR=$BERTH_STATE_DIR/proc
 mkdir -p "$BERTH_LOG_DIR"
 
 engine_before=$(docker version --format '{{.Server.Version}}' 2>/dev/null || true)
@@ -49,6 +51,8 @@ own_berth_up() {
   manifests/host/guard.sh # before the engine: it may bring containers back
   manifests/host/engine.sh
   sweep
+  mkdir -p "$BERTH_PROC_DIR"
+  ln -sf /proc/meminfo /proc/stat "$BERTH_PROC_DIR/"
   manifests/host/up.sh
   BERTH_TEST_KEY=$(manifests/host/keys.sh test)
   export BERTH_TEST_KEY

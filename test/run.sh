@@ -30,6 +30,7 @@ part() { # $1: name; the rest: command
 mocha() { npx --no-install mocha "$@"; }
 
 export BERTH_PROPERTY_RUNS=${BERTH_PROPERTY_RUNS:-500}
+export BERTH_SIM_SEEDS=${BERTH_SIM_SEEDS:-500}
 part 'Types, lint, unit and property tests' make --no-print-directory check
 
 echo "==> Setting up the engine, the images and a Berth of this run's own (after $SECONDS s)" >&2

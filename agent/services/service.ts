@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -103,6 +104,7 @@ export class Service {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.child = child;
+    if (child.pid !== undefined) offerToOomKiller(child.pid);
     // Most programs tell everything on standard error; what is serious is for the reader to see.
     this.passOn(child.stdout);
     this.passOn(child.stderr);
@@ -144,6 +146,18 @@ export class Service {
       if (line.trim() !== '') this.options.log.info(line.slice(0, MAX_LINE), { service: this.spec.name });
     });
     lines.on('error', () => lines.close());
+  }
+}
+
+/**
+ * When memory runs out the kernel shall take the user's processes, which start again, rather than the
+ * agent, without which the container ends. What they start inherits it.
+ */
+function offerToOomKiller(pid: number): void {
+  try {
+    writeFileSync(`/proc/${pid}/oom_score_adj`, '500');
+  } catch {
+    // Ended already.
   }
 }
 

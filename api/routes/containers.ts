@@ -70,6 +70,13 @@ export function containersRouter({ workspaces, settings, stopping }: ContainersO
     .all(methodNotAllowed('GET', 'HEAD'));
 
   router
+    .route('/:id/health')
+    .get(async (request: Request<{ id: string }>, response) => {
+      response.json(await workspaces.health(request.params.id));
+    })
+    .all(methodNotAllowed('GET', 'HEAD'));
+
+  router
     .route('/:id/extend')
     .post(...jsonBody(), async (request: Request<{ id: string }>, response) => {
       const { for: time } = parseBody(extendSchema, request.body);
@@ -166,10 +173,15 @@ const statusSchema = z
   .string()
   .refine(
     (text) =>
-      text === 'all' || text.split(',').every((phase) => (PHASES as readonly string[]).includes(phase)),
-    `must be "all" or a list of ${PHASES.join(', ')}, separated by commas`,
+      text === 'all' ||
+      text === 'archived' ||
+      text.split(',').every((phase) => (PHASES as readonly string[]).includes(phase)),
+    `must be "all", "archived" or a list of ${PHASES.join(', ')}, separated by commas`,
   )
-  .transform((text): ReadonlySet<Phase> => new Set(text === 'all' ? PHASES : (text.split(',') as Phase[])));
+  .transform((text): ReadonlySet<Phase> | 'archived' => {
+    if (text === 'archived') return text;
+    return new Set(text === 'all' ? PHASES : (text.split(',') as Phase[]));
+  });
 
 const listSchema = z.strictObject({
   status: statusSchema.default(new Set(ALIVE)),

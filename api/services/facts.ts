@@ -20,6 +20,8 @@ export interface Facts {
   desired: Declaration;
   observed: Observed | null;
   report: StoredReport | null;
+  /** When it went to the archive; only of what lives nowhere else. */
+  archivedAt?: string;
 }
 
 /** Beyond this many different complaints the memory of them starts anew. */
@@ -51,6 +53,22 @@ export class FactsReader {
   async ids(): Promise<string[]> {
     const [desired, observed] = await Promise.all([this.records.desired.ids(), this.records.observed.ids()]);
     return [...new Set([...desired, ...observed])].sort();
+  }
+
+  /** What the archive knows of an id; null: nothing. */
+  async archived(id: string): Promise<Facts | null> {
+    const newest = await this.records.archive.newest(id).catch((error: unknown) => {
+      this.complain('archived record is unreadable and passed over', { id, error: messageOf(error) });
+      return null;
+    });
+    if (newest === null) return null;
+    const { observed, report, archivedAt } = newest;
+    return { id, desired: { kind: 'absent' }, observed, report, archivedAt };
+  }
+
+  /** Ids of everything in the archive, in alphabetical order. */
+  archivedIds(): Promise<string[]> {
+    return this.records.archive.ids();
   }
 
   /** Says once that a workspace is left out. */

@@ -11,11 +11,11 @@ import {
   type IdleRules,
 } from '../../shared/model/idle.js';
 import type { AgentReport, ShutdownSignal } from '../../shared/model/report.js';
-import type { Records } from '../../shared/store/records.js';
+import type { RecordStores } from '../../shared/store/records.js';
 import type { Facts } from './facts.js';
 
 export interface IdlenessOptions {
-  records: Records;
+  records: Pick<RecordStores, 'desired'>;
   defaults: IdleDefaults;
   clock: Clock;
   logger: Logger;

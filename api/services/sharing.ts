@@ -2,10 +2,12 @@ import type { Clock } from '../../shared/clock.js';
 import { overlap } from '../../shared/model/bucket-layout.js';
 import type { Desired } from '../../shared/model/desired.js';
 import type { FactsReader } from './facts.js';
-import { viewOf, type ViewSettings } from './view.js';
+import { viewOf, type ViewSettings, type WorkspaceView } from './view.js';
 
 /** Reports come by the second, workspaces by the minute: who shares what is looked up this seldom. */
 const KEPT_MS = 5_000;
+/** What the last sync of an ended workspace wrote is still to be brought by the others. */
+const LINGER_MS = 120_000;
 /** Records read at a time. */
 const BATCH = 32;
 
@@ -48,11 +50,16 @@ export class Sharing {
     return writers;
   }
 
+  private isLongGone({ status, stoppedAt }: WorkspaceView): boolean {
+    if (status !== 'stopped') return false;
+    return stoppedAt === null || this.clock.now().getTime() - Date.parse(stoppedAt) > LINGER_MS;
+  }
+
   private async writerOf(id: string): Promise<Writer | null> {
     try {
       const facts = await this.facts.read(id);
       const view = viewOf(facts, this.settings);
-      if (view === null || view.bucketId === null || view.status === 'stopped') return null;
+      if (view === null || view.bucketId === null || this.isLongGone(view)) return null;
       const declared = facts.desired.kind === 'valid' ? facts.desired.value : facts.observed?.declared;
       const pull = declared?.spec.pull ?? 'auto';
       return { id, bucket: view.bucketId, prefix: view.prefix ?? '', pull };

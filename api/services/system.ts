@@ -27,7 +27,7 @@ export class System {
     return {
       ...system,
       /** An old status is still worth seeing, but must not pass for a fresh one. */
-      stale: this.isStale(system),
+      stale: isStale(system, this.options.clock.now()),
       api: {
         version: this.options.version,
         uptimeSeconds: Math.floor((this.now() - this.startedAt) / 1000),
@@ -42,16 +42,11 @@ export class System {
   }
 
   private whyNotReady(system: SystemStatus): string | null {
-    if (this.isStale(system)) {
+    if (isStale(system, this.options.clock.now())) {
       return `The controller does not run: its last sign of life is of ${system.updatedAt}. Look at its log.`;
     }
     if (!system.docker.ok) return `Docker does not answer the controller: ${system.docker.message}`;
     return null;
-  }
-
-  private isStale(system: SystemStatus): boolean {
-    // Written so that a time that cannot be read counts as old.
-    return !(this.now() - Date.parse(system.updatedAt) <= STALE_MS);
   }
 
   private async read(): Promise<SystemStatus> {
@@ -68,6 +63,11 @@ export class System {
   private now(): number {
     return this.options.clock.now().getTime();
   }
+}
+
+/** Written so that a time that cannot be read counts as old. */
+export function isStale({ updatedAt }: SystemStatus, now: Date): boolean {
+  return !(now.getTime() - Date.parse(updatedAt) <= STALE_MS);
 }
 
 function notReady(detail: string, cause?: unknown): Problem {

@@ -2,7 +2,14 @@ import { createHash } from 'node:crypto';
 import { idleDefaultsOf } from '../../shared/config.js';
 import { InvalidRecordError } from '../../shared/errors.js';
 import type { Condition } from '../../shared/model/condition.js';
-import { generationOf, imageProblem, type Desired, type Resources } from '../../shared/model/desired.js';
+import {
+  generationOf,
+  imageProblem,
+  isPausedDeclaration,
+  type Desired,
+  type Resources,
+} from '../../shared/model/desired.js';
+import type { Health, HealthStatus } from '../../shared/model/health.js';
 import { idleDeadline, idleRulesOf, type Activity } from '../../shared/model/idle.js';
 import type { Observed, Phase, ShutdownReason } from '../../shared/model/observed.js';
 import type { AgentReport, FinalSync } from '../../shared/model/report.js';
@@ -23,12 +30,15 @@ export interface WorkspaceView {
   startedAt: string | null;
   stoppedAt: string | null;
   shutdownReason: ShutdownReason | null;
+  /** When its records went to the archive; null while they are where they belong. */
+  archivedAt: string | null;
   message: string;
   lastActivityAt: string | null;
   /** When each watched sign of work was last seen. */
   activity: Activity[];
   /** When it is stopped if nobody works in it until then; null while it does not run, and where that is off. */
   idleDeadline: string | null;
+  health: HealthView;
   lastSyncAt: string | null;
   /** What the agent of this run last said of its sync; null before it said anything. */
   sync: Omit<AgentReport['sync'], 'lastSyncAt'> | null;
@@ -37,6 +47,17 @@ export interface WorkspaceView {
   labels: Record<string, string>;
   resources: Resources | null;
   links: { self: string };
+}
+
+/** What the last health check found (R8.4); `unknown` before the first one, and while it does not run. */
+export interface HealthView {
+  status: HealthStatus | 'unknown';
+  checkedAt: string | null;
+  message: string;
+  /** What is wrong with each service; null: nothing is known to be. */
+  services: Health['services'];
+  /** Failed checks in a row. */
+  failures: number;
 }
 
 export type ViewSettings = Pick<
@@ -68,7 +89,8 @@ export function viewOf(facts: Facts, settings: ViewSettings): WorkspaceView | nu
   const seen = ownObserved({ desired: declaration, observed: facts.observed });
   const status = statusOf(desired, seen);
   // What is on record about an earlier declaration says nothing about the one that starts now.
-  const life = desired !== null && status === 'starting' && !answers(seen, desired) ? null : seen;
+  const unanswered = desired !== null && status === 'starting' && !answers(seen, desired);
+  const life = unanswered && !isPausedDeclaration(desired) ? null : seen;
   const report = life !== null && facts.report?.runId === life.runId ? facts.report : null;
   // A broken declaration changes nothing: what it said last stays in force.
   const inForce = desired ?? seen?.declared ?? null;
@@ -83,10 +105,12 @@ export function viewOf(facts: Facts, settings: ViewSettings): WorkspaceView | nu
     startedAt: life?.startedAt ?? null,
     stoppedAt: life?.stoppedAt ?? null,
     shutdownReason: life?.shutdownReason ?? null,
+    archivedAt: facts.desired.kind === 'absent' ? (facts.archivedAt ?? null) : null,
     message: messageOf(declaration, life, status),
     lastActivityAt: report?.lastActivityAt ?? null,
     activity: report?.activity ?? [],
     idleDeadline: status === 'running' ? deadlineOf(inForce, life, report, settings) : null,
+    health: healthOf(status, life),
     lastSyncAt: report?.sync.lastSyncAt ?? null,
     sync: report === null ? null : syncOf(report.sync),
     finalSync: life?.finalSync ?? report?.finalSync ?? null,
@@ -95,6 +119,16 @@ export function viewOf(facts: Facts, settings: ViewSettings): WorkspaceView | nu
     resources: inForce?.spec.resources ?? null,
     links: { self: selfOf(facts.id) },
   };
+}
+
+function healthOf(status: Phase, life: Observed | null): HealthView {
+  if (status === 'running' && life !== null && life.health !== null) {
+    const { passingSince: _own, ...shown } = life.health;
+    return shown;
+  }
+  const why = status === 'running' ? 'It was not checked yet.' : 'Only running workspaces are checked.';
+  const services = { vnc: null, code: null, web: null };
+  return { status: 'unknown', checkedAt: null, message: why, services, failures: 0 };
 }
 
 function deadlineOf(
@@ -164,6 +198,8 @@ function answers(seen: Observed | null, desired: Desired): boolean {
 
 function statusOf(desired: Desired | null, seen: Observed | null): Phase {
   if (desired === null) return seen?.phase ?? 'stopped';
+  // Nothing is done about a paused one: it stays what it was.
+  if (isPausedDeclaration(desired) && seen !== null) return seen.phase;
   const deleted = desired.metadata.deletionRequestedAt !== undefined;
   if (!deleted && desired.spec.state === 'running') {
     return seen !== null && answers(seen, desired) ? seen.phase : 'starting';

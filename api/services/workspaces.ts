@@ -6,6 +6,7 @@ import { ID_PATTERN, newUid, newWorkspaceId } from '../../shared/model/ids.js';
 import type { HistoryEvent, Phase } from '../../shared/model/observed.js';
 import type { Records } from '../../shared/store/records.js';
 import { Problem } from '../problem.js';
+import type { Admission } from './admission.js';
 import { waitFor, type ChangeHub } from './change-hub.js';
 import { encodeCursor } from './cursor.js';
 import type { Facts, FactsReader } from './facts.js';
@@ -15,6 +16,7 @@ import {
   selfOf,
   targetOf,
   viewOf,
+  type HealthView,
   type ViewSettings,
   type WorkspaceView,
 } from './view.js';
@@ -46,7 +48,8 @@ export interface Declared {
 }
 
 export interface ListRequest {
-  status: ReadonlySet<Phase>;
+  /** Of the living, those in these phases; or those in the archive. */
+  status: ReadonlySet<Phase> | 'archived';
   bucket?: string | undefined;
   limit: number;
   /** List what follows this id. */
@@ -61,6 +64,7 @@ export interface WaitRequest {
 export interface WorkspacesOptions {
   records: Records;
   facts: FactsReader;
+  admission: Admission;
   hub: ChangeHub;
   clock: Clock;
   settings: ViewSettings;
@@ -73,7 +77,7 @@ export class Workspaces {
   /**
    * Declares a new workspace.
    *
-   * @throws Problem `BERTH_NAME_TAKEN`
+   * @throws Problem `BERTH_NAME_TAKEN`, `BERTH_CAPACITY`
    */
   async start(request: StartRequest): Promise<Declared> {
     for (let tries = 0; tries < WRITE_TRIES; tries++) {
@@ -84,6 +88,7 @@ export class Workspaces {
         if (request.name === undefined) continue;
         throw nameTaken(id);
       }
+      await this.options.admission.assertRoom(request.resources);
       const desired = this.declarationOf(id, request);
       const etag = await this.tryWrite(id, desired, ifMatch);
       if (etag === null) continue;
@@ -130,16 +135,17 @@ export class Workspaces {
    * Declares that a workspace shall run again, with the same id, URLs and files. One that is just being
    * stopped ends in order first; one that runs stays as it is.
    *
-   * @throws Problem `BERTH_WORKSPACE_UNKNOWN`, `BERTH_SPEC_INVALID`
+   * @throws Problem `BERTH_WORKSPACE_UNKNOWN`, `BERTH_SPEC_INVALID`, `BERTH_CAPACITY`
    */
   async startAgain(id: string): Promise<Declared> {
-    return this.change(id, (declared, facts) => {
+    return this.change(id, async (declared, facts) => {
       const { status } = this.view(facts);
       if (declared !== null && (status === 'running' || status === 'starting')) return declared;
       // Its file was removed by hand: what it said last is what there is to start.
       const last = declared ?? facts.observed?.declared;
       if (!last)
         throw new Problem('BERTH_SPEC_INVALID', `There is no declaration of ${id} that could be started.`);
+      await this.options.admission.assertRoom(last.spec.resources);
       return withStart(last, this.now());
     });
   }
@@ -170,7 +176,7 @@ export class Workspaces {
    */
   private async change(
     id: string,
-    decide: (declared: Desired | null, facts: Facts) => Desired | null,
+    decide: (declared: Desired | null, facts: Facts) => Desired | null | Promise<Desired | null>,
   ): Promise<Declared> {
     for (let tries = 0; tries < WRITE_TRIES; tries++) {
       const facts = await this.factsOf(id);
@@ -182,7 +188,7 @@ export class Workspaces {
         );
       }
       const before = desired.kind === 'valid' ? desired.value : null;
-      const value = decide(before, facts);
+      const value = await decide(before, facts);
       if (value === null || value === before)
         return { id, uid: before?.metadata.uid, view: this.view(facts) };
       const etag = await this.tryWrite(id, value, desired.kind === 'valid' ? desired.etag : null);
@@ -225,6 +231,15 @@ export class Workspaces {
   }
 
   /**
+   * What the last health check found.
+   *
+   * @throws Problem `BERTH_WORKSPACE_UNKNOWN`
+   */
+  async health(id: string): Promise<HealthView> {
+    return this.view(await this.factsOf(id)).health;
+  }
+
+  /**
    * Where the files of a workspace are.
    *
    * @throws Problem `BERTH_WORKSPACE_UNKNOWN`; `BERTH_SPEC_INVALID` when its declaration never was valid
@@ -238,13 +253,20 @@ export class Workspaces {
   /** One page of workspaces, in the order of their ids. */
   async list(request: ListRequest): Promise<{ items: WorkspaceView[]; nextCursor: string | null }> {
     const { status, bucket, limit, after = '' } = request;
-    const ids = (await this.options.facts.ids()).filter((id) => id > after);
+    const { facts } = this.options;
+    const archived = status === 'archived';
+    const ids = (await (archived ? facts.archivedIds() : facts.ids())).filter((id) => id > after);
+    const read = (id: string) => (archived ? facts.archived(id) : facts.read(id));
     const found: WorkspaceView[] = [];
     // One more than asked for tells whether there is a next page.
     for (let start = 0; start < ids.length && found.length <= limit; start += BATCH) {
-      const views = await Promise.all(ids.slice(start, start + BATCH).map((id) => this.viewOrNull(id)));
+      const views = await Promise.all(ids.slice(start, start + BATCH).map((id) => this.viewOrNull(id, read)));
       for (const view of views) {
-        if (view && status.has(view.status) && (bucket === undefined || view.bucketId === bucket))
+        if (
+          view &&
+          (archived || status.has(view.status)) &&
+          (bucket === undefined || view.bucketId === bucket)
+        )
           found.push(view);
       }
     }
@@ -284,11 +306,17 @@ export class Workspaces {
   }
 
   private async factsOf(id: string): Promise<Facts> {
-    const facts = ID_PATTERN.test(id) ? await this.options.facts.read(id) : null;
-    if (facts === null || viewOf(facts, this.options.settings) === null) {
+    const facts = ID_PATTERN.test(id) ? await this.livingOrArchived(id) : null;
+    if (facts === null) {
       throw new Problem('BERTH_WORKSPACE_UNKNOWN', `There is no workspace ${JSON.stringify(id)}.`);
     }
     return facts;
+  }
+
+  private async livingOrArchived(id: string): Promise<Facts | null> {
+    const facts = await this.options.facts.read(id);
+    if (viewOf(facts, this.options.settings) !== null) return facts;
+    return this.options.facts.archived(id);
   }
 
   private now(): Date {
@@ -299,9 +327,13 @@ export class Workspaces {
     return viewOf(facts, this.options.settings) as WorkspaceView;
   }
 
-  private async viewOrNull(id: string): Promise<WorkspaceView | null> {
+  private async viewOrNull(
+    id: string,
+    read: (id: string) => Promise<Facts | null>,
+  ): Promise<WorkspaceView | null> {
     try {
-      return viewOf(await this.options.facts.read(id), this.options.settings);
+      const facts = await read(id);
+      return facts && viewOf(facts, this.options.settings);
     } catch (error) {
       this.options.facts.complainOf(id, error);
       return null;

@@ -1,7 +1,7 @@
 import https from 'node:https';
 import { messageOf } from '../../shared/errors.js';
 import { hostOf, type ServiceName } from '../../shared/model/urls.js';
-import type { Prober, RouteFindings } from '../ports/prober.js';
+import type { Prober, RouteFault, RouteFindings } from '../ports/prober.js';
 import { PROOF_HEADER } from './docker/routes.js';
 
 const TIMEOUT_MS = 3000;
@@ -37,18 +37,19 @@ export class HttpsProber implements Prober {
     this.agent.destroy();
   }
 
-  private async ask(id: string, service: ServiceName): Promise<string | null> {
+  private async ask(id: string, service: ServiceName): Promise<RouteFault | null> {
     try {
       const { status, headers } = await this.get(hostOf(id, service, this.settings.domain), PATHS[service]);
-      if (headers[PROOF_HEADER.toLowerCase()] !== id) return `no route yet, status ${status}`;
+      if (headers[PROOF_HEADER.toLowerCase()] !== id)
+        return { by: 'gateway', message: `no route yet, status ${status}` };
       // The agent's own page says that the way is open, whatever it says about the user's app.
-      if (service === 'web') {
-        const passed = headers['x-berth-agent'] !== undefined || !GATEWAY_ERRORS.has(status);
-        return passed ? null : `status ${status}`;
-      }
-      return status === 200 ? null : `status ${status}`;
+      const serves =
+        service === 'web'
+          ? headers['x-berth-agent'] !== undefined || !GATEWAY_ERRORS.has(status)
+          : status === 200;
+      return serves ? null : { by: 'workspace', message: `status ${status}` };
     } catch (error) {
-      return messageOf(error);
+      return { by: error instanceof SilenceError ? 'workspace' : 'gateway', message: messageOf(error) };
     }
   }
 
@@ -73,9 +74,23 @@ export class HttpsProber implements Prober {
           response.once('error', reject);
         },
       );
-      request.once('timeout', () => request.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)));
+      // Once TLS is up, the gateway has taken the question, and whoever is behind it keeps silent.
+      let connected = false;
+      request.once('socket', (socket) => {
+        if (socket.connecting) socket.once('secureConnect', () => (connected = true));
+        else connected = true;
+      });
+      request.once('timeout', () =>
+        request.destroy(connected ? new SilenceError() : new Error('the gateway does not answer')),
+      );
       request.once('error', reject);
     });
+  }
+}
+
+class SilenceError extends Error {
+  constructor() {
+    super(`no answer within ${TIMEOUT_MS} ms`);
   }
 }
 

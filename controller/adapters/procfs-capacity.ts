@@ -1,4 +1,5 @@
 import { readFile, statfs } from 'node:fs/promises';
+import type { HostMemory } from '../../shared/model/admission.js';
 import type { SystemStatus } from '../../shared/model/system.js';
 import type { Capacity } from '../ports/capacity.js';
 
@@ -13,25 +14,35 @@ interface CpuTimes {
 export class ProcfsCapacity implements Capacity {
   private last: CpuTimes = { busy: 0, total: 0 };
 
-  /** @param folder - the file system whose space is measured */
-  constructor(private readonly folder: string) {}
+  /**
+   * @param folder - the file system whose space is measured
+   * @param proc - where procfs is
+   */
+  constructor(
+    private readonly folder: string,
+    private readonly proc = '/proc',
+  ) {}
+
+  async memory(): Promise<HostMemory> {
+    const meminfo = await readFile(`${this.proc}/meminfo`, 'utf8');
+    const totalBytes = kib(meminfo, 'MemTotal');
+    // Page cache that can be given back at once is free memory.
+    return { totalBytes, usedBytes: totalBytes - kib(meminfo, 'MemAvailable') };
+  }
 
   async measure(): Promise<SystemStatus['host']> {
-    const [meminfo, stat, disk] = await Promise.all([
-      readFile('/proc/meminfo', 'utf8'),
-      readFile('/proc/stat', 'utf8'),
+    const [memory, stat, disk] = await Promise.all([
+      this.memory(),
+      readFile(`${this.proc}/stat`, 'utf8'),
       statfs(this.folder),
     ]);
-    const memoryTotalBytes = kib(meminfo, 'MemTotal');
-    // Page cache that can be given back at once is free memory.
-    const memoryUsedBytes = memoryTotalBytes - kib(meminfo, 'MemAvailable');
     const diskTotalBytes = disk.blocks * disk.bsize;
     return {
       cpus: (stat.match(/^cpu\d+ /gm) ?? []).length,
       cpuPercent: this.cpuPercent(stat),
-      memoryTotalBytes,
-      memoryUsedBytes,
-      memoryPercent: percent(memoryUsedBytes, memoryTotalBytes),
+      memoryTotalBytes: memory.totalBytes,
+      memoryUsedBytes: memory.usedBytes,
+      memoryPercent: percent(memory.usedBytes, memory.totalBytes),
       diskTotalBytes,
       diskUsedBytes: diskTotalBytes - disk.bfree * disk.bsize,
     };

@@ -1,5 +1,5 @@
-import type { RecordRead } from '../../shared/store/record-folder.js';
-import { generationOf, imageProblem, type Desired } from '../../shared/model/desired.js';
+import type { RecordRead } from '../../shared/store/record-store.js';
+import { generationOf, imageProblem, isPausedDeclaration, type Desired } from '../../shared/model/desired.js';
 import type { Observed } from '../../shared/model/observed.js';
 import type { ConditionUpdate } from '../../shared/model/condition.js';
 import type { DeclarationRead, Policy, StopCause } from './types.js';
@@ -22,6 +22,12 @@ export function readDeclaration(id: string, read: RecordRead<Desired>, policy: P
 export function inForce(declaration: DeclarationRead, observed: Observed | null): Desired | null {
   if (declaration.kind === 'valid') return declaration.desired;
   return observed?.declared ?? null;
+}
+
+/** Whether an operator wants it left alone; to remove its file still means to end it. */
+export function isPaused(declaration: DeclarationRead, observed: Observed | null): boolean {
+  const desired = declaration.kind === 'absent' ? null : inForce(declaration, observed);
+  return desired !== null && isPausedDeclaration(desired);
 }
 
 /** Why the workspace shall not run; null when it shall. */

@@ -11,6 +11,9 @@ const STEPS: ReadonlySet<Condition['type']> = new Set([
   'RoutesReady',
 ]);
 
+/** That the files are safe is what everybody waits for; a pause is nothing that happens by itself. */
+const GOOD_NEWS: ReadonlySet<Condition['type']> = new Set(['FinalSyncVerified', 'Paused']);
+
 /** The record with what has happened since the last one added to its history. */
 export function withHistory(before: Observed | null, after: Observed, now: Date): Observed {
   const known = before?.uid === after.uid ? before : null;
@@ -26,6 +29,8 @@ function eventsBetween(before: Observed | null, after: Observed): News[] {
     const last = before?.conditions.find(({ type }) => type === condition.type);
     if (isNews(last, condition)) news.push(ofCondition(condition));
   }
+  if (isPausedNow(before) && !isPausedNow(after))
+    news.push({ type: 'Normal', reason: 'Resumed', message: 'The controller cares for it again.' });
   const { halt, rescue } = after;
   if (halt !== null && before?.halt?.message !== halt.message)
     news.push({ type: 'Warning', reason: halt.reason, message: halt.message });
@@ -35,10 +40,13 @@ function eventsBetween(before: Observed | null, after: Observed): News[] {
   return news;
 }
 
+const isPausedNow = (record: Observed | null) =>
+  record?.conditions.some(({ type }) => type === 'Paused') ?? false;
+
 function isNews(last: Condition | undefined, { type, status }: Condition): boolean {
   if (last !== undefined) return last.status !== status;
-  // That the files are safe is what everybody waits for; of the rest only trouble is news at first sight.
-  return type === 'FinalSyncVerified' || (status === 'False' && !STEPS.has(type));
+  // Of most conditions only trouble is news at first sight.
+  return GOOD_NEWS.has(type) || (status === 'False' && !STEPS.has(type));
 }
 
 const ofCondition = ({ status, reason, message }: Condition): News => ({

@@ -12,8 +12,10 @@ import type { PlanInput, Policy } from './types.js';
  * is wanted to run, whether or not the API has written that down already.
  */
 export function withoutOvertakenStop(input: PlanInput): PlanInput {
-  const { declaration, report, observed, policy } = input;
-  if (declaration.kind !== 'valid' || report === null || report.runId !== observed?.runId) return input;
+  const { declaration, report, observed, policy, world } = input;
+  // The service knows its run also where the record was lost.
+  const runId = world.service?.runId ?? observed?.runId;
+  if (declaration.kind !== 'valid' || report === null || report.runId !== runId) return input;
   if (!isTakenBack(declaration.desired.spec, report, policy.idle)) return input;
   return { ...input, declaration: { kind: 'valid', desired: wantedToRun(declaration.desired) } };
 }

@@ -1,6 +1,8 @@
 import { generationOf } from '../../shared/model/desired.js';
-import { inForce, stopCause } from './declaration.js';
+import { inForce, isPaused, stopCause } from './declaration.js';
+import { restartCause } from './health.js';
 import { withoutOvertakenStop } from './idle.js';
+import { planPaused } from './pause.js';
 import { isRescuing, planRescue } from './rescue.js';
 import { planStart } from './start.js';
 import { planStop } from './stop.js';
@@ -12,8 +14,9 @@ import type { Plan, PlanInput } from './types.js';
  */
 export function plan(given: PlanInput): Plan {
   const input = withoutOvertakenStop(given);
-  const cause = stopCause(input.declaration, input.observed);
   const desired = inForce(input.declaration, input.observed);
+  if (desired !== null && isPaused(input.declaration, input.observed)) return planPaused(input, desired);
+  const cause = stopCause(input.declaration, input.observed);
   if (cause !== null || desired === null) {
     if (input.observed !== null && isRescuing(input)) return planRescue(input, input.observed);
     return planStop(input, cause ?? { reason: 'OperatorRequest', message: 'There is no declaration.' });
@@ -25,5 +28,7 @@ export function plan(given: PlanInput): Plan {
     const reason = { reason: 'UserRequest', message: 'It is stopped to start as declared now.' } as const;
     return planStop(input, reason, { startsAgain: true });
   }
+  const restart = restartCause(input);
+  if (restart !== null) return planStop(input, restart, { startsAgain: true });
   return planStart(input, desired);
 }

@@ -3,6 +3,9 @@ import type { Observed } from '../../shared/model/observed.js';
 import type { ServiceState } from '../ports/cluster.js';
 import type { PlanInput } from './types.js';
 
+/** What the service of a rescue is made for: no declaration has it, so that a start ends the rescue in order first. */
+export const RESCUE_GENERATION = 'rescue';
+
 /** The record before this look at the world: the last one, or the first one of a new declaration. */
 export function baseRecord(input: PlanInput, desired: Desired): Observed {
   const { observed } = input;
@@ -43,6 +46,8 @@ export function firstRecord(input: PlanInput, desired: Desired | null): Observed
     receiptVerified: false,
     rescue: null,
     halt: null,
+    health: null,
+    unhealthyRestart: null,
     events: [],
   };
 }
@@ -68,13 +73,18 @@ export function beginRun(base: Observed, input: PlanInput, desired: Desired): Ob
     receiptVerified: false,
     rescue: null,
     halt: null,
+    health: null,
+    // Whoever starts it anew gives it another chance; the restart itself does not.
+    unhealthyRestart: base.unhealthyRestart?.runId === base.runId ? base.unhealthyRestart : null,
   };
 }
 
 /** What the service itself says about its run is the truth, also where the record was lost. */
 export function withService(record: Observed, service: ServiceState): Observed {
   const { runId, volumes, target } = service;
-  return { ...record, runId, runVolumes: volumes, runTarget: target };
+  // Of a run that is not on record nobody knows what its container has done.
+  const containerStarted = record.containerStarted || record.runId !== runId;
+  return { ...record, runId, runVolumes: volumes, runTarget: target, containerStarted };
 }
 
 /** True when the record speaks of a start that goes on: begun for this declaration, nothing ran yet. */

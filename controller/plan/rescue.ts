@@ -1,18 +1,20 @@
 import { GIB } from '../../shared/model/desired.js';
 import type { Observed, Rescue } from '../../shared/model/observed.js';
 import { finalSyncOf } from './receipt.js';
+import { RESCUE_GENERATION } from './record.js';
+import { objectionOf } from './rival.js';
 import { judgeTasks } from './tasks.js';
-import type { Action, Plan, PlanInput } from './types.js';
+import type { Action, Plan, PlanInput, Policy } from './types.js';
 
 /** The first try comes soon: often only a container or a server had been killed. */
 const FIRST_MS = 5_000;
 const BASE_MS = 15_000;
 const MAX_MS = 3_600_000;
 const LOOK_AGAIN_MS = 1_000;
+/** How soon to look whether the place is free. */
+const ASK_FOR_PLACE_MS = 15_000;
 /** Walking and sending files needs no more. */
 const RESOURCES = { cpus: 1, memoryBytes: GIB / 2 };
-/** No declaration has this generation, so that a start ends a rescue in order first. */
-const GENERATION = 'rescue';
 
 /** The rescue that is due, or the wait for it, for what an ended run left on its volumes. */
 export function nextRescue(before: Rescue | null, nextRunId: string, now: Date): Rescue {
@@ -44,6 +46,8 @@ export function isRescuing({ observed, report, world }: PlanInput): boolean {
 /** Starts the agent alone on the volumes of an ended run. The workspace is stopped all the while. */
 export function planRescue(input: PlanInput, observed: Observed): Plan {
   const { world } = input;
+  // Like a start, it must not write beside another one where nothing keeps the two apart.
+  const free = world.service !== null || objectionOf(world.rival) === null;
   return {
     observed: {
       ...observed,
@@ -53,12 +57,12 @@ export function planRescue(input: PlanInput, observed: Observed): Plan {
       networkId: world.network?.id ?? null,
       volumes: world.volumes,
     },
-    actions: rescueActions(input, observed),
-    requeueAfterMs: LOOK_AGAIN_MS,
+    actions: free ? rescueActions(input, observed) : [],
+    requeueAfterMs: free ? LOOK_AGAIN_MS : ASK_FOR_PLACE_MS,
   };
 }
 
-function rescueActions({ world, volumesOf }: PlanInput, observed: Observed): Action[] {
+function rescueActions({ world, volumesOf, policy }: PlanInput, observed: Observed): Action[] {
   const { network, service, gateway } = world;
   const { rescue, runTarget: target, declared } = observed;
   if (rescue?.runId == null || target === null || declared === null) return [];
@@ -73,9 +77,10 @@ function rescueActions({ world, volumesOf }: PlanInput, observed: Observed): Act
       request: {
         mode: 'rescue',
         runId: rescue.runId,
-        generation: GENERATION,
+        generation: RESCUE_GENERATION,
         target,
-        image: spec.image,
+        declaration: JSON.stringify(declared),
+        image: imageFor(spec.image, policy),
         resources: RESOURCES,
         network,
         volumes,
@@ -85,4 +90,9 @@ function rescueActions({ world, volumesOf }: PlanInput, observed: Observed): Act
   if (gateway !== null && !gateway.attached)
     actions.push({ type: 'attachGateway', network, containerId: gateway.containerId });
   return actions;
+}
+
+/** The declaration may name an image by now that must not run. Any other one has the agent too. */
+function imageFor(declared: string, { allowedImages }: Policy): string {
+  return allowedImages.includes(declared) ? declared : (allowedImages[0] ?? declared);
 }

@@ -2,15 +2,18 @@ import { overlap } from '../../shared/model/bucket-layout.js';
 import type { Observed } from '../../shared/model/observed.js';
 import type { ServiceState, Target } from '../ports/cluster.js';
 import { inForce, stopCause } from './declaration.js';
+import { RESCUE_GENERATION } from './record.js';
 import type { DeclarationRead, Rival, World } from './types.js';
 
-/** Where a workspace is about to start; null when it is not. */
+/** Where a workspace, or a rescue of it, is about to start; null when it is not. */
 export function placeToStartAt(
   declaration: DeclarationRead,
   observed: Observed | null,
   world: World,
 ): Target | null {
-  if (world.service !== null || stopCause(declaration, observed) !== null) return null;
+  if (world.service !== null) return null;
+  if (stopCause(declaration, observed) !== null)
+    return observed?.rescue?.runId == null ? null : observed.runTarget;
   const desired = inForce(declaration, observed);
   return desired && { bucket: desired.spec.bucket, prefix: desired.spec.prefix };
 }
@@ -22,7 +25,8 @@ export function writerAt(
   services: readonly ServiceState[],
 ): { id: string; ending: boolean } | null {
   const other = services.find((service) => service.workspaceId !== id && overlap(service.target, target));
-  return other === undefined ? null : { id: other.workspaceId, ending: other.replicas === 0 };
+  if (other === undefined) return null;
+  return { id: other.workspaceId, ending: other.replicas === 0 || other.generation === RESCUE_GENERATION };
 }
 
 /** Why a workspace cannot start beside another one, and whether waiting may help; null when it can. */

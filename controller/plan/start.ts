@@ -1,3 +1,4 @@
+import { memoryPressure, startBytes } from '../../shared/model/admission.js';
 import { mergeConditions, type ConditionUpdate } from '../../shared/model/condition.js';
 import { generationOf, type Desired } from '../../shared/model/desired.js';
 import type { Observed, ShutdownReason } from '../../shared/model/observed.js';
@@ -5,16 +6,19 @@ import { SERVICES } from '../../shared/model/urls.js';
 import type { TaskState } from '../ports/cluster.js';
 import { no, yes } from './conditions.js';
 import { specValid } from './declaration.js';
+import { healthCondition, judgeHealth } from './health.js';
 import { ageLeftMs, judgeActivity } from './idle.js';
 import { baseRecord, beginRun, isStarting, withService } from './record.js';
 import { objectionOf } from './rival.js';
-import { judgeTasks, type TasksVerdict } from './tasks.js';
+import { hasRun, judgeTasks, type TasksVerdict } from './tasks.js';
 import type { Action, Plan, PlanInput, World } from './types.js';
 
 /** Events tell of most changes at once; this catches those that got lost while something is under way. */
 const LOOK_AGAIN_MS = 500;
 /** Attaching and proving are what a start waits for last, so they are tried again and again. */
 const TRY_AGAIN_MS = 30;
+/** Memory comes free when others end, turns come when others have started. */
+const ASK_AGAIN_MS = 5_000;
 
 /** The task and gateway that a proof of routes holds for, if there is one to ask through. */
 export function routeToProve(world: World): string | null {
@@ -29,12 +33,14 @@ const proofKey = (task: TaskState, gatewayId: string) => `${task.id}/${gatewayId
 export function planStart(input: PlanInput, desired: Desired): Plan {
   const generation = generationOf(desired);
   const { world, now } = input;
+  const waiting = waitOf(input, desired);
   let record = baseRecord(input, desired);
   if (world.service !== null) record = withService(record, world.service);
   else if (!isStarting(record, generation)) record = beginRun(record, input, desired);
   record = {
     ...record,
-    acceptedAt: record.acceptedAt ?? now.toISOString(),
+    // Who waits for others has no part in it; the time to start in begins afterwards.
+    acceptedAt: waiting === null ? (record.acceptedAt ?? now.toISOString()) : null,
     observedGeneration: generation,
     urls: input.urls,
     stoppingAt: null,
@@ -55,6 +61,12 @@ export function planStart(input: PlanInput, desired: Desired): Plan {
   const work =
     startedAt === null ? null : judgeActivity(input, desired, startedAt, reportOfRun(input, record));
   const conditions = startConditions(input, verdict, proven);
+  if (waiting !== null) conditions.unshift(waiting);
+  const kills = reportOfRun(input, record)?.oomKills ?? 0;
+  if (kills > 0) conditions.push(no('WithinMemory', 'OutOfMemory', killsMessage(kills, desired)));
+  const health = startedAt === null ? null : judgeHealth(input, record);
+  const healthy = health && healthCondition(health);
+  if (healthy) conditions.push(healthy);
   if (work !== null) conditions.push(work.condition);
   const waitingFor = conditions.find((condition) => condition.status !== 'True');
   const observed: Observed = {
@@ -67,21 +79,34 @@ export function planStart(input: PlanInput, desired: Desired): Plan {
     volumes: world.volumes,
     node: verdict.kind === 'running' ? verdict.task.nodeId : null,
     provenRoute: proven ? route : null,
-    containerStarted: record.containerStarted || verdict.kind === 'running',
+    containerStarted: record.containerStarted || hasRun(world.tasks),
     startedAt,
+    ...(health && { health: health.health, unhealthyRestart: health.unhealthyRestart }),
   };
   const attaching = world.service !== null && world.gateway?.attached === false;
-  const quietMs = earliest(work?.wakeInMs, ageLeftMs(desired, startedAt, input.policy, now));
+  const quietMs = earliest(
+    work?.wakeInMs,
+    health?.wakeInMs,
+    ageLeftMs(desired, startedAt, input.policy, now),
+  );
+  if (waiting !== null) return { observed, actions: [], requeueAfterMs: ASK_AGAIN_MS };
   const requeueAfterMs = proven ? quietMs : route !== null || attaching ? TRY_AGAIN_MS : LOOK_AGAIN_MS;
   return { observed, actions: startActions(input, desired, observed), requeueAfterMs };
 }
 
-/** Timers cannot wait for weeks; a look too many costs nothing. */
-const LONGEST_WAIT_MS = 86_400_000;
+/** Why it has to wait for others; what runs already has taken its own. */
+function waitOf({ world, policy }: PlanInput, desired: Desired): ConditionUpdate | null {
+  if (world.service !== null) return null;
+  const { freeBytes } = world;
+  const need = startBytes(desired.spec.resources);
+  const pressure = freeBytes === null ? null : memoryPressure(need, freeBytes, policy.memoryLimitPercent);
+  if (pressure !== null) return no('Admitted', 'MemoryPressure', pressure);
+  return world.queued ? no('Admitted', 'Queued', 'It starts as soon as others have started.') : null;
+}
 
 function earliest(...times: (number | null | undefined)[]): number | null {
   const due = times.filter((time) => time != null);
-  return due.length === 0 ? null : Math.max(0, Math.min(LONGEST_WAIT_MS, ...due));
+  return due.length === 0 ? null : Math.max(0, Math.min(...due));
 }
 
 /** A proof stays good as long as neither the task nor the gateway's container was replaced. */
@@ -108,6 +133,7 @@ function startActions(input: PlanInput, desired: Desired, observed: Observed): A
         runId,
         generation,
         target: { bucket, prefix },
+        declaration: JSON.stringify(desired),
         image,
         resources,
         network,
@@ -131,6 +157,7 @@ function haltOf(
 ): { reason: ShutdownReason; message: string } | null {
   const report = reportOfRun(input, record);
   if (verdict.kind === 'ended') {
+    if (verdict.outOfMemory) return { reason: 'OutOfMemory', message: outOfMemoryMessage(desired) };
     const message = report?.message ?? verdict.message;
     return record.startedAt === null
       ? { reason: 'StartFailed', message: `It ended before it was ready: ${message}` }
@@ -149,6 +176,17 @@ function haltOf(
   const last = report?.message ?? record.message;
   const seconds = Math.round(input.policy.startDeadlineMs / 1000);
   return { reason: 'StartFailed', message: `It was not running within ${seconds} s. Last: ${last}` };
+}
+
+const limitOf = ({ spec }: Desired) => `${Math.round(spec.resources.memoryBytes / 1024 ** 2)} MiB`;
+
+function outOfMemoryMessage(desired: Desired): string {
+  return `It ran out of its ${limitOf(desired)} of memory again and again, and was killed by the kernel.`;
+}
+
+function killsMessage(kills: number, desired: Desired): string {
+  const what = kills === 1 ? 'a process' : `${kills} processes`;
+  return `The kernel has killed ${what} in it, since its ${limitOf(desired)} of memory were used up.`;
 }
 
 function reportOfRun(input: PlanInput, record: Observed) {
@@ -198,5 +236,5 @@ function gatewayMessage(present: boolean): string {
 function routesMessage({ routes }: World): string {
   const open = SERVICES.filter((service) => routes !== null && routes[service] !== null);
   if (routes === null || open.length === 0) return 'Its URLs were not asked yet.';
-  return `Not answering yet: ${open.map((service) => `${service} (${routes[service] ?? ''})`).join(', ')}.`;
+  return `Not answering yet: ${open.map((service) => `${service} (${routes[service]?.message ?? ''})`).join(', ')}.`;
 }

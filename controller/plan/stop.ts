@@ -2,12 +2,13 @@ import { mergeConditions, type ConditionUpdate } from '../../shared/model/condit
 import { generationOf } from '../../shared/model/desired.js';
 import type { Observed, Rescue } from '../../shared/model/observed.js';
 import type { FinalSync } from '../../shared/model/report.js';
+import { archiveInMs } from './archive.js';
 import { no, yes } from './conditions.js';
 import { inForce, specValid } from './declaration.js';
 import { finalSyncOf } from './receipt.js';
 import { baseRecord, firstRecord, withService } from './record.js';
 import { endRescue, nextRescue } from './rescue.js';
-import { liveTasks } from './tasks.js';
+import { hasRun, liveTasks } from './tasks.js';
 import type { TaskState } from '../ports/cluster.js';
 import type { Action, Plan, PlanInput, StopCause } from './types.js';
 
@@ -59,7 +60,7 @@ export function planStop(input: PlanInput, cause: StopCause, { startsAgain = fal
     volumes: world.volumes,
     node: null,
     provenRoute: null,
-    containerStarted: before.containerStarted || world.tasks.some((task) => task.state === 'running'),
+    containerStarted: before.containerStarted || hasRun(world.tasks),
     stoppingAt,
     stoppedAt: stopped ? (before.stoppedAt ?? now.toISOString()) : null,
     shutdownReason: before.shutdownReason ?? cause.reason,
@@ -67,7 +68,9 @@ export function planStop(input: PlanInput, cause: StopCause, { startsAgain = fal
     receiptVerified,
     rescue,
   };
-  return { observed, actions, requeueAfterMs: gone ? waitOf(input, rescue) : LOOK_AGAIN_MS };
+  const archiveIn = archiveInMs(input, observed);
+  if (archiveIn === 0) return { observed, actions: [{ type: 'archive' }], requeueAfterMs: null };
+  return { observed, actions, requeueAfterMs: gone ? (waitOf(input, rescue) ?? archiveIn) : LOOK_AGAIN_MS };
 }
 
 /** When to look again although nothing is left but volumes, if at all. */

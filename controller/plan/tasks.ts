@@ -19,13 +19,18 @@ export type TasksVerdict =
   | { kind: 'waiting'; message: string }
   | { kind: 'running'; task: TaskState }
   /** Swarm has used up its attempts, or the process ended by itself: nothing will run any more. */
-  | { kind: 'ended'; message: string };
+  | { kind: 'ended'; message: string; outOfMemory: boolean };
 
 const isActive = (task: TaskState) => ACTIVE.has(task.state);
 
 /** Tasks that may still hold a live container. */
 export function liveTasks(tasks: readonly TaskState[]): TaskState[] {
   return tasks.filter(isActive);
+}
+
+/** Whether a container may have written to the volumes, be it one that has failed while nobody looked. */
+export function hasRun(tasks: readonly TaskState[]): boolean {
+  return tasks.some(({ state, containerId }) => state === 'running' || containerId !== null);
 }
 
 export function judgeTasks(tasks: readonly TaskState[]): TasksVerdict {
@@ -38,5 +43,6 @@ export function judgeTasks(tasks: readonly TaskState[]): TasksVerdict {
   const wanted = newestFirst.find((task) => task.desiredState === 'running' || task.desiredState === 'ready');
   if (wanted) return { kind: 'waiting', message: lastError };
   if (newestFirst.some(isActive)) return { kind: 'waiting', message: lastError };
-  return { kind: 'ended', message: lastError || 'the container ended by itself' };
+  const message = lastError || 'the container ended by itself';
+  return { kind: 'ended', message, outOfMemory: newestFirst[0]?.outOfMemory ?? false };
 }

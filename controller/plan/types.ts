@@ -34,6 +34,10 @@ export interface World {
   receipt: ReceiptFinding | null;
   /** Another workspace on the same place, when this one is about to start there. */
   rival: Rival | null;
+  /** Memory that a start may take, when this one is about to start. */
+  freeBytes: number | null;
+  /** It is about to start, and so are as many others as may at a time. */
+  queued: boolean;
 }
 
 /** Another workspace that writes to the place where one wants to start. */
@@ -52,6 +56,11 @@ export interface Policy {
   idle: IdleDefaults;
   /** How long a workspace may run at most, as a duration; undefined: for ever. */
   maxAge: string | undefined;
+  /** How long a workspace is stopped before its records are archived. */
+  archiveAfterMs: number;
+  healthIntervalMs: number;
+  /** Of the host's memory, above which nothing is started. */
+  memoryLimitPercent: number;
 }
 
 export interface PlanInput {
@@ -77,7 +86,8 @@ export type Action =
   | { type: 'scaleToZero'; serviceId: string }
   | { type: 'removeService'; serviceId: string }
   | { type: 'removeNetwork'; networkId: string; gatewayContainerId: string | null }
-  | { type: 'removeVolume'; name: string };
+  | { type: 'removeVolume'; name: string }
+  | { type: 'archive' };
 
 /** Why a workspace shall not run, in a word and in words. */
 export interface StopCause {

@@ -10,6 +10,8 @@ export interface TaskState {
   desiredState: string;
   /** Why it waits or failed; empty when there is nothing to say. */
   error: string;
+  /** It failed, and its container had run into its memory limit. */
+  outOfMemory: boolean;
   containerId: string | null;
   createdAt: string;
 }
@@ -33,6 +35,8 @@ export interface ServiceState {
   volumes: string[];
   /** Where their files belong. */
   target: Target;
+  /** What it was declared with, as JSON (service label `berth.declaration`); null: it does not say. */
+  declaration: string | null;
 }
 
 export interface NetworkState {
@@ -74,6 +78,8 @@ export interface ServiceRequest {
   /** `rescue` runs the agent alone, to its own end. */
   mode: 'workspace' | 'rescue';
   target: Target;
+  /** As JSON. */
+  declaration: string;
   image: string;
   resources: Resources;
   network: NetworkState;

@@ -8,6 +8,8 @@ export interface ExecutorDeps {
   cluster: Cluster;
   gateway: Gateway;
   logger: Logger;
+  /** Moves the records of the workspace to the archive. */
+  archive: () => Promise<void>;
 }
 
 /**
@@ -54,6 +56,9 @@ async function run(id: string, action: Action, deps: ExecutorDeps): Promise<void
       break;
     case 'removeVolume':
       await cluster.removeVolume(action.name);
+      break;
+    case 'archive':
+      await deps.archive();
       break;
   }
   logger.info('action done', { id, action: action.type, ms: Math.round(performance.now() - startedAt) });

@@ -30,5 +30,7 @@ export function worldOf(id: string, view: ClusterView, observed: Observed | null
     routes: null,
     receipt: null,
     rival: null,
+    freeBytes: null,
+    queued: false,
   };
 }

@@ -1,31 +1,43 @@
 import { messageOf } from '../../shared/errors.js';
+import { freeBytes } from '../../shared/model/admission.js';
 import type { Clock } from '../../shared/clock.js';
 import type { Logger } from '../../shared/logger.js';
 import { PHASES, type Observed, type Phase } from '../../shared/model/observed.js';
 import type { SystemStatus } from '../../shared/model/system.js';
-import type { Records } from '../../shared/store/records.js';
+import type { RecordStores } from '../../shared/store/records.js';
 import type { Metrics } from '../metrics.js';
 import type { Capacity } from '../ports/capacity.js';
 import type { Cluster } from '../ports/cluster.js';
+import { Promises } from '../reconcile/promises.js';
+import { recoverRecords } from '../reconcile/recover.js';
 import { createReconciler, type ReconcilerDeps } from '../reconcile/reconciler.js';
+import { StartQueue } from '../reconcile/start-queue.js';
 import { workspaceIds } from '../reconcile/world.js';
 import { ClusterCache } from './cluster-cache.js';
+import { CpuWarning } from './cpu-warning.js';
 import { WorkQueue, type Result } from './work-queue.js';
 
 const CONCURRENCY = 16;
 const BACKOFF = { baseMs: 1000, maxMs: 300_000 };
-const IDLE_SWEEP_MS = 2000;
-const BUSY_SWEEP_MS = 40;
-const SYSTEM_INTERVAL_MS = 5000;
+/** How often is looked without a hint. */
+const INTERVALS = { idleSweepMs: 2000, busySweepMs: 40, systemMs: 5000 };
 
-export interface ControllerDeps extends Omit<ReconcilerDeps, 'fresh' | 'onLook' | 'onTransition'> {
-  records: Records;
+export interface ControllerDeps extends Omit<
+  ReconcilerDeps,
+  'fresh' | 'onLook' | 'onChange' | 'promises' | 'starts'
+> {
+  records: RecordStores;
   cluster: Cluster;
   capacity: Capacity;
   metrics: Metrics;
   clock: Clock;
   logger: Logger;
   resyncMs: number;
+  /** How many workspaces start at a time. */
+  parallelStarts: number;
+  intervals?: typeof INTERVALS;
+  /** For the jitter of waits; a simulation has its own. */
+  random?: () => number;
 }
 
 /**
@@ -36,32 +48,42 @@ export class Controller {
   private readonly queue: WorkQueue;
   private readonly cache: ClusterCache;
   private readonly phases = new Map<string, Phase>();
+  private readonly promises = new Promises();
+  private readonly cpu = new CpuWarning();
   private readonly ending = new AbortController();
   private readonly timers: (() => void)[] = [];
+  private cpuWarned = false;
   /** null until it was asked. */
   private engineUp: boolean | null = null;
   private engineError: unknown = new Error('the engine was not asked yet');
   private engineVersion: string | null = null;
 
   constructor(private readonly deps: ControllerDeps) {
-    const { cluster, clock, metrics } = deps;
+    const { cluster, clock, metrics, intervals = INTERVALS } = deps;
     this.cache = new ClusterCache(cluster, {
       clock,
-      idleMs: IDLE_SWEEP_MS,
-      busyMs: BUSY_SWEEP_MS,
+      idleMs: intervals.idleSweepMs,
+      busyMs: intervals.busySweepMs,
       onChange: (ids) => ids.forEach((id) => this.queue.add(id)),
       onSweep: (error) => this.noteEngine(error),
     });
     const reconcile = createReconciler({
       ...deps,
       fresh: () => this.cache.fresh(),
-      onLook: (id, observed, report) => metrics.sync.note(id, observed, report),
-      onTransition: (before, after) => this.noteTransition(before, after),
+      promises: this.promises,
+      starts: new StartQueue(deps.parallelStarts, (id) => this.queue.add(id)),
+      onLook: (id, observed, report) => {
+        metrics.sync.note(id, observed, report);
+        metrics.health.note(id, observed);
+        if (observed === null) this.phases.delete(id);
+      },
+      onChange: (before, after) => this.noteChange(before, after),
     });
     this.queue = new WorkQueue((id) => this.measured(id, reconcile), {
       clock,
       concurrency: CONCURRENCY,
       backoff: BACKOFF,
+      random: deps.random ?? Math.random,
       onError: (id, error, failures) => {
         metrics.reconciles.inc({ result: 'error' });
         deps.logger.warn('reconcile failed, will try again', { id, failures, error: messageOf(error) });
@@ -70,7 +92,7 @@ export class Controller {
   }
 
   async start(): Promise<void> {
-    const { records, cluster, clock, resyncMs } = this.deps;
+    const { records, cluster, clock, resyncMs, intervals = INTERVALS } = this.deps;
     for (const id of await records.observed.ids()) {
       const read = await records.observed.read(id);
       if (read.kind === 'valid') this.phases.set(id, read.value.phase);
@@ -83,7 +105,8 @@ export class Controller {
       [...this.phases.values()].some((phase) => phase === 'starting' || phase === 'stopping'),
     );
     this.every(resyncMs, () => this.resync());
-    this.every(SYSTEM_INTERVAL_MS, () => this.writeSystem());
+    this.every(intervals.systemMs, () => this.recover());
+    this.every(intervals.systemMs, () => this.writeSystem());
     this.deps.logger.info('controller started', { now: clock.now().toISOString() });
   }
 
@@ -105,11 +128,22 @@ export class Controller {
     for (const id of new Set([...declared, ...recorded, ...workspaceIds(view)])) this.queue.add(id);
   }
 
+  /** What was lost of the records is made anew from what is left. */
+  private async recover(): Promise<void> {
+    const view = this.cache.latest ?? (await this.cache.fresh());
+    const ids = await recoverRecords(this.deps.records, view);
+    if (ids.length === 0) return;
+    this.deps.logger.warn('the folder of declarations was lost, they are made anew', { ids });
+    await this.resync();
+  }
+
   private async writeSystem(): Promise<void> {
     const { records, capacity, clock, cluster, metrics } = this.deps;
+    const limitPercent = this.deps.policy.memoryLimitPercent;
     if (this.engineVersion === null && this.engineError === null)
       this.engineVersion = await cluster.version();
     const counts = this.countPhases();
+    const host = await capacity.measure();
     metrics.countPhases(counts);
     metrics.queueDepth.set(this.queue.depth);
     const status: SystemStatus = {
@@ -119,10 +153,31 @@ export class Controller {
         version: this.engineVersion,
         message: this.engineError === null ? 'The Docker engine answers.' : messageOf(this.engineError),
       },
-      host: await capacity.measure(),
+      host,
+      admission: { limitPercent, freeBytes: this.freeBytes(host) },
+      warnings: this.warningsOf(host),
       workspaces: counts,
     };
     await records.system.write(status);
+  }
+
+  private freeBytes({
+    memoryTotalBytes: totalBytes,
+    memoryUsedBytes: usedBytes,
+  }: SystemStatus['host']): number {
+    const { memoryLimitPercent } = this.deps.policy;
+    return freeBytes({ totalBytes, usedBytes }, this.promises.total, memoryLimitPercent);
+  }
+
+  private warningsOf({ cpuPercent, cpus }: SystemStatus['host']): string[] {
+    const before = this.cpuWarned;
+    this.cpuWarned = this.cpu.next(cpuPercent);
+    if (before !== this.cpuWarned)
+      this.deps.logger.warn(this.cpuWarned ? 'CPU is busy all the time' : 'CPU is calm again', {
+        cpuPercent,
+      });
+    if (!this.cpuWarned) return [];
+    return [`All ${cpus} CPUs have been busy for a while (${cpuPercent} % now): workspaces are slow.`];
   }
 
   private countPhases(): Record<Phase, number> {
@@ -154,6 +209,13 @@ export class Controller {
     done();
     metrics.reconciles.inc({ result: result.kind });
     return result;
+  }
+
+  private noteChange(before: Observed | null, after: Observed): void {
+    this.deps.metrics.health.change(before, after);
+    if (before?.health?.status !== 'unhealthy' && after.health?.status === 'unhealthy')
+      this.deps.logger.warn('workspace is unhealthy', { id: after.id, message: after.health.message });
+    if (before?.phase !== after.phase) this.noteTransition(before, after);
   }
 
   private noteTransition(before: Observed | null, after: Observed): void {

@@ -21,6 +21,9 @@ interface Delayed {
   cancel: () => void;
 }
 
+/** Timers cannot wait for months; a look too many costs nothing. */
+const LONGEST_WAIT_MS = 86_400_000;
+
 /**
  * A work queue of keys, after Kubernetes' client-go: a key that waits is not queued twice (`dirty`), a
  * key being worked on (`processing`) is queued again afterwards if it was added meanwhile, and a failed
@@ -61,11 +64,12 @@ export class WorkQueue {
       this.add(key);
       return;
     }
-    const at = this.options.clock.now().getTime() + ms;
+    const wait = Math.min(ms, LONGEST_WAIT_MS);
+    const at = this.options.clock.now().getTime() + wait;
     const waiting = this.delayed.get(key);
     if (waiting !== undefined && waiting.at <= at) return;
     waiting?.cancel();
-    const cancel = this.options.clock.after(ms, () => {
+    const cancel = this.options.clock.after(wait, () => {
       this.delayed.delete(key);
       this.add(key);
     });

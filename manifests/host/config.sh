@@ -26,6 +26,11 @@ config_defaults=(
   BERTH_IDLE_TIMEOUT=10m
   BERTH_ACTIVITY_SIGNALS=files
   BERTH_MAX_AGE=
+  BERTH_HEALTH_INTERVAL=30
+  BERTH_ARCHIVE_AFTER=24h
+  BERTH_PARALLEL_STARTS=8
+  BERTH_MEMORY_LIMIT_PERCENT=90
+  BERTH_PROC_DIR=/proc
   DEMO=1
 )
 
@@ -67,7 +72,10 @@ config_validate() {
   config_match BERTH_IDLE_TIMEOUT 'off|[1-9][0-9]{0,5}[smhd]' 'off, or a number and a unit, such as 10m'
   config_match BERTH_ACTIVITY_SIGNALS '(files|terminal|cpu|traffic)(, *(files|terminal|cpu|traffic))*' 'a list of files, terminal, cpu and traffic'
   config_match BERTH_MAX_AGE '([1-9][0-9]{0,5}[smhd])?' 'a number and a unit, such as 12h, or empty'
-  for name in BERTH_SYNC_INTERVAL BERTH_START_DEADLINE BERTH_STOP_DEADLINE BERTH_STOP_GRACE; do
+  config_match BERTH_ARCHIVE_AFTER '[1-9][0-9]{0,5}[smhd]' 'a number and a unit, such as 24h'
+  config_match BERTH_PARALLEL_STARTS '[1-9][0-9]{0,2}' 'a whole number from 1 to 999'
+  config_match BERTH_MEMORY_LIMIT_PERCENT '[1-9][0-9]?|100' 'a whole number from 1 to 100'
+  for name in BERTH_SYNC_INTERVAL BERTH_START_DEADLINE BERTH_STOP_DEADLINE BERTH_STOP_GRACE BERTH_HEALTH_INTERVAL; do
     config_match "$name" '[1-9][0-9]{0,5}' 'a number of seconds'
   done
 }

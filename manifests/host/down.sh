@@ -60,6 +60,8 @@ networks_gone() {
   for network in $(workspace_networks); do
     detach "$network"
     refusal=$(docker network rm "$network" 2>&1 >/dev/null) || true
+    # A node's own copy of a network that Swarm knows no longer: only a prune reaches it.
+    [[ "$refusal" != *'not found'* ]] || docker network prune --force --filter "label=berth.stack=$BERTH_STACK" >/dev/null
   done
   [[ -z "$(workspace_networks)" ]]
 }

@@ -1,6 +1,7 @@
 /** Everything finer than a phase is a condition, named like Kubernetes' (design: docs/state-machines.md). */
 export const CONDITION_TYPES = [
   'SpecValid',
+  'Paused',
   'Admitted',
   'NetworkReady',
   'ServiceCreated',
@@ -8,6 +9,8 @@ export const CONDITION_TYPES = [
   'GatewayAttached',
   'FilesRestored',
   'RoutesReady',
+  'Healthy',
+  'WithinMemory',
   'Active',
   'FinalSyncVerified',
   'Progressing',

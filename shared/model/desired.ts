@@ -46,6 +46,25 @@ const labelsSchema = z
   )
   .refine((labels) => Object.keys(labels).length <= 64, 'at most 64 labels');
 
+/** With this annotation set to "true", the controller leaves the workspace alone. */
+export const PAUSED = 'berth/paused';
+
+/** What tools and people write down about a workspace, and the controller's own switches. */
+const annotationsSchema = z
+  .record(
+    z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9._/-]{0,251}[A-Za-z0-9])?$/, 'not an annotation name'),
+    // In YAML, quotes around true are easily forgotten.
+    z.union([
+      z.string().max(4096, 'an annotation has at most 4096 characters'),
+      z.boolean().transform(String),
+    ]),
+  )
+  .refine((annotations) => Object.keys(annotations).length <= 64, 'at most 64 annotations')
+  .refine(
+    ({ [PAUSED]: paused = 'false' }) => paused === 'true' || paused === 'false',
+    `${PAUSED} must be "true" or "false"`,
+  );
+
 export const resourcesSchema = z.strictObject({
   /** CPU cores, at most 2 (R7.1). */
   cpus: z
@@ -105,6 +124,7 @@ export const desiredSchema = z.strictObject({
     /** Tells a new workspace from a deleted one of the same name; files written by hand have none. */
     uid: z.string().optional(),
     labels: labelsSchema.default({}),
+    annotations: annotationsSchema.optional(),
     createdAt: z.iso.datetime().optional(),
     createdBy: z.string().optional(),
     /** The last wish to start it (again): it lifts a halt, and a container that runs is replaced. */
@@ -129,6 +149,9 @@ export function imageProblem({ metadata, spec }: Desired, allowed: readonly stri
   if (!wantsToRun || allowed.includes(spec.image)) return null;
   return `image "${spec.image}" is not allowed; allowed are ${allowed.join(', ')}`;
 }
+
+/** Whether an operator wants it left alone. */
+export const isPausedDeclaration = ({ metadata }: Desired) => metadata.annotations?.[PAUSED] === 'true';
 
 /** The same declaration, wanted to run: nothing that an earlier end left behind holds any more. */
 export function wantedToRun(desired: Desired): Desired {

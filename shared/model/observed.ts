@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { CONDITION_TYPES } from './condition.js';
 import { desiredSchema } from './desired.js';
+import { healthSchema, unhealthyRestartSchema } from './health.js';
 import { finalSyncSchema } from './report.js';
 
 /** R6.3. Derived from conditions by the controller, never set by anyone else. */
@@ -15,6 +16,8 @@ export const SHUTDOWN_REASONS = [
   'MaxAge',
   'StartFailed',
   'Crashed',
+  'OutOfMemory',
+  'Unhealthy',
 ] as const;
 export type ShutdownReason = (typeof SHUTDOWN_REASONS)[number];
 
@@ -102,6 +105,10 @@ export const observedSchema = z.object({
   /** Tries to bring to the bucket what this run left on its volumes; null when there is no need. */
   rescue: rescueSchema.nullable(),
   halt: haltSchema.nullable(),
+  /** What the last check of this run found; null before the first one. */
+  health: healthSchema.nullable().default(null),
+  /** Not forgotten before it has been well for a while. */
+  unhealthyRestart: unhealthyRestartSchema.nullable().default(null),
   /** What happened, the newest last; records of earlier versions have none. */
   events: z.array(historyEventSchema).default([]),
 });

@@ -72,6 +72,8 @@ export const agentReportSchema = z.object({
   lastActivityAt: isoTime.nullable(),
   /** When each signal that is watched was last seen. */
   activity: z.array(activitySchema).max(16).default([]),
+  /** Processes of this container that the kernel has killed for want of memory. */
+  oomKills: addedCount,
   finalSync: finalSyncSchema.optional(),
 });
 

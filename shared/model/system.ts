@@ -21,6 +21,14 @@ export const systemSchema = z.object({
     diskTotalBytes: z.number(),
     diskUsedBytes: z.number(),
   }),
+  /** Whether there is room for another workspace (R7.3). */
+  admission: z.object({
+    limitPercent: z.number(),
+    /** Left below the limit, what starts under way are about to take deducted. */
+    freeBytes: z.number(),
+  }),
+  /** What an operator should know of, in sentences. */
+  warnings: z.array(z.string()),
   workspaces: z.record(z.enum(PHASES), z.number()),
 });
 

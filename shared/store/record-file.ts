@@ -1,7 +1,8 @@
+import { rm } from 'node:fs/promises';
 import { Low } from 'lowdb';
 import type * as z from 'zod';
 import { InvalidRecordError } from '../errors.js';
-import { AtomicFileAdapter } from './atomic-file.js';
+import { AtomicFileAdapter, type WriteMode } from './atomic-file.js';
 import type { Codec } from './codec.js';
 
 /** A single record with a file of its own, such as `system.json` or `keys.yaml`. */
@@ -29,7 +30,21 @@ export class RecordFile<T> {
   }
 
   async write(value: T): Promise<void> {
-    const adapter = new AtomicFileAdapter<T>(this.file, this.codec, 'replace', this.permissions);
+    await this.put(value, 'replace');
+  }
+
+  /** @throws RecordConflictError when there is one already */
+  async create(value: T): Promise<void> {
+    await this.put(value, 'create');
+  }
+
+  /** One that is not there is fine. */
+  async remove(): Promise<void> {
+    await rm(this.file, { force: true });
+  }
+
+  private async put(value: T, mode: WriteMode): Promise<void> {
+    const adapter = new AtomicFileAdapter<T>(this.file, this.codec, mode, this.permissions);
     await new Low<T>(adapter, value).write();
   }
 }

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import { watch } from 'node:fs';
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { access, link, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Low } from 'lowdb';
 import type * as z from 'zod';
@@ -8,20 +7,14 @@ import { codeOf, InvalidRecordError, RecordConflictError } from '../errors.js';
 import { ID_PATTERN } from '../model/ids.js';
 import { AtomicFileAdapter, readTextOrNull, syncFolder } from './atomic-file.js';
 import type { Codec } from './codec.js';
+import { watchFolder } from './watch-folder.js';
+import type { Markable, RecordRead, RecordStore, WriteOptions } from './record-store.js';
 
-/** What a read finds. An invalid record is a finding, not a failure: the other records go on. */
-export type RecordRead<T> =
-  | { kind: 'absent' }
-  | { kind: 'valid'; value: T; etag: string }
-  | { kind: 'invalid'; problem: InvalidRecordError };
-
-export interface WriteOptions {
-  /** Write only if the record still has this ETag; `null`: only if there is none. */
-  ifMatch?: string | null;
-}
+/** No record has a name that begins with a dot. */
+const MARK = '.berth';
 
 /** A folder of records of one kind, one file a workspace, each with a single writing program. */
-export class RecordFolder<T> {
+export class RecordFolder<T> implements RecordStore<T>, Markable {
   /** Writers of this process, one after the other per record. */
   private readonly writes = new Map<string, Promise<unknown>>();
 
@@ -34,6 +27,27 @@ export class RecordFolder<T> {
   /** Makes the folder if it is missing. */
   async prepare(): Promise<void> {
     await mkdir(this.folder, { recursive: true });
+  }
+
+  /** Whether the folder is the one that was marked: what is missing in another one was lost, not removed. */
+  async isMarked(): Promise<boolean> {
+    return access(path.join(this.folder, MARK)).then(
+      () => true,
+      (error: unknown) => {
+        if (codeOf(error) === 'ENOENT') return false;
+        throw error;
+      },
+    );
+  }
+
+  /** Marks the folder: from now on a missing record is one that somebody removed. */
+  async mark(): Promise<void> {
+    await this.prepare();
+    await writeFile(
+      path.join(this.folder, MARK),
+      'Berth: a folder without this file is taken for a lost one.\n',
+    );
+    await syncFolder(this.folder);
   }
 
   async read(id: string): Promise<RecordRead<T>> {
@@ -71,7 +85,12 @@ export class RecordFolder<T> {
       }
       const mode = options.ifMatch === null ? 'create' : 'replace';
       const db = new Low<T>(new AtomicFileAdapter(file, this.codec, mode), value);
-      await db.write();
+      await db.write().catch(async (error: unknown) => {
+        if (codeOf(error) !== 'ENOENT') throw error;
+        // Somebody has removed the folder.
+        await this.prepare();
+        await db.write();
+      });
       return etagOf((await readTextOrNull(file)) ?? '');
     });
   }
@@ -80,6 +99,37 @@ export class RecordFolder<T> {
   async remove(id: string): Promise<void> {
     await this.exclusively(id, async () => {
       await rm(this.fileOf(id), { force: true });
+      await syncFolder(this.folder);
+    });
+  }
+
+  /**
+   * Moves a record's file to another place of the same disk, as it is; one that is not there is fine.
+   *
+   * @throws RecordConflictError when it is not the record with this ETag; then it stays, or comes back
+   */
+  async moveAway(id: string, target: string, ifMatch: string): Promise<void> {
+    await this.exclusively(id, async () => {
+      const file = this.fileOf(id);
+      // First moved, then looked at: what somebody writes in between is found, not lost.
+      const moved = await rename(file, target).then(
+        () => true,
+        (error: unknown) => {
+          if (codeOf(error) === 'ENOENT') return false;
+          throw error;
+        },
+      );
+      if (!moved) return;
+      const text = (await readTextOrNull(target)) ?? '';
+      if (etagOf(text) !== ifMatch) {
+        await link(target, file).catch((error: unknown) => {
+          // Somebody has already written the next one.
+          if (codeOf(error) !== 'EEXIST') throw error;
+        });
+        await rm(target, { force: true });
+        throw new RecordConflictError(path.basename(file));
+      }
+      await syncFolder(path.dirname(target));
       await syncFolder(this.folder);
     });
   }
@@ -98,11 +148,14 @@ export class RecordFolder<T> {
    * lists the folder from time to time.
    */
   watch(onChange: (id: string) => void, signal: AbortSignal): void {
-    const watcher = watch(this.folder, { signal }, (_event, name) => {
-      const id = name === null ? undefined : this.idOf(name);
-      if (id !== undefined) onChange(id);
-    });
-    watcher.on('error', () => watcher.close());
+    watchFolder(
+      this.folder,
+      (name) => {
+        const id = this.idOf(name);
+        if (id !== undefined) onChange(id);
+      },
+      signal,
+    );
   }
 
   private fileOf(id: string): string {

@@ -16,6 +16,8 @@ export interface ClusterSubject {
   eventually: (what: string, check: () => Promise<boolean>) => Promise<void>;
   /** Makes a service of a stranger with the name that the workspace would get. */
   addStranger: (workspaceId: string) => Promise<void>;
+  /** Waits until the node that ran a workspace knows that none of its tasks is left. */
+  untilNodeForgets: (workspaceId: string) => Promise<void>;
   /** Makes the workspace's process fail each time it is started. */
   crashAlways: (workspaceId: string) => Promise<void>;
 }
@@ -47,6 +49,7 @@ export function clusterContract(subject: () => ClusterSubject): void {
       generation: 'generation-1',
       mode: 'workspace',
       target: { bucket: 'bucket', prefix: '' },
+      declaration: '{"kind":"Workspace"}',
       image,
       resources: { cpus: 0.5, memoryBytes: GIB / 4 },
       network,
@@ -114,6 +117,7 @@ export function clusterContract(subject: () => ClusterSubject): void {
     await cluster.createService(request);
     const service = serviceOf(await cluster.observe(), 'life');
     expect(service).to.include({ runId: 'run-1', generation: 'generation-1', replicas: 1 });
+    expect(service?.declaration).to.equal(request.declaration);
     await eventually('running', running('life'));
     const view = await cluster.observe();
     expect(liveTasks(tasksOf(view, 'life'))).to.have.length(1);
@@ -158,6 +162,26 @@ export function clusterContract(subject: () => ClusterSubject): void {
     await gateway.detach(networkId, containerId);
     expect((await cluster.observe()).gateway?.networkIds).not.to.include(networkId);
     await clear('attach');
+  });
+
+  it('leaves nothing of a network behind that the gateway held for longer than its last task', async () => {
+    const request = await requestFor('held');
+    const networkId = request.network.id;
+    const containerId = (await cluster.observe()).gateway?.containerId ?? '';
+    await cluster.createService(request);
+    await eventually('attached', () => succeeds(gateway.attach(request.network, containerId)));
+    const service = serviceOf(await cluster.observe(), 'held');
+    await cluster.scaleToZero(service?.id ?? '');
+    await eventually('no task', async () => tasksOf(await cluster.observe(), 'held').length === 0);
+    await cluster.removeService(service?.id ?? '');
+    await subject().untilNodeForgets('held');
+    await gateway.detach(networkId, containerId);
+    await eventually('network gone', () => succeeds(cluster.removeNetwork(networkId)));
+    await eventually('nothing left', async () => {
+      await cluster.removeNetwork(networkId);
+      return (await cluster.observe()).networks.length === 0;
+    });
+    await clear('held');
   });
 
   it('refuses for good what can never start', async () => {

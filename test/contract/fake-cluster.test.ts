@@ -19,6 +19,7 @@ describe('Cluster contract: the fake', () => {
       throw new Error(`never: ${what}`);
     },
     addStranger: async (id) => cluster.addStranger(id),
+    untilNodeForgets: () => clock.advance(1000),
     crashAlways: async (id) => {
       for (let attempt = 0; attempt < 4; attempt++) {
         await clock.advance(1500);

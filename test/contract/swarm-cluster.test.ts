@@ -57,6 +57,13 @@ describe('Cluster contract: a real Swarm', function () {
         },
       } as never);
     },
+    untilNodeForgets: async (id) => {
+      const filters = { label: [`${LABELS.stack}=${stack}`, `${LABELS.workspace}=${id}`] };
+      const containers = () => docker.listContainers({ all: true, filters });
+      await eventually('no container', async () => (await containers()).length === 0);
+      // The engine shows nowhere when it has heard that no task needs the network any more.
+      await new Promise((resolve) => setTimeout(resolve, 2_000));
+    },
     crashAlways: async () => undefined,
   }));
 });

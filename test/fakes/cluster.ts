@@ -28,13 +28,19 @@ export interface FakeClusterOptions {
   names: Names;
   images: string[];
   /** From the creation of a service to its running task, in milliseconds. */
-  startMs?: number;
+  startMs?: number | (() => number);
   /** From SIGTERM to the end of the container: the agent's final sync. */
   stopMs?: number;
   /** Called when a container runs, with its volumes: from now on somebody may write files. */
   onStart?: (request: ServiceRequest, volumes: string[]) => void;
-  /** Called when a container gets SIGTERM; a test's agent reports from here. */
-  onStop?: (runId: string, volumes: string[]) => void;
+  /**
+   * Called when a container gets SIGTERM; a test's agent reports from here.
+   *
+   * @returns after how many milliseconds the container ends, where it says something else than `stopMs`
+   */
+  onStop?: (runId: string, volumes: string[]) => number | void;
+  /** Called when a container that ran has ended, in whatever way. */
+  onEnd?: (runId: string) => void;
 }
 
 /**
@@ -108,6 +114,7 @@ export class FakeCluster implements Cluster, Gateway {
       replicas: 1,
       volumes,
       target,
+      declaration: request.declaration,
       request,
     });
     this.log.push(`createService ${workspaceId}`);
@@ -127,6 +134,7 @@ export class FakeCluster implements Cluster, Gateway {
       replicas: 1,
       volumes: [],
       target: { bucket: '', prefix: '' },
+      declaration: null,
       request: null,
     });
   }
@@ -190,14 +198,14 @@ export class FakeCluster implements Cluster, Gateway {
   }
 
   /** The container's process ends with a failure; Swarm tries again until its attempts are used up. */
-  crash(workspaceId: string): void {
+  crash(workspaceId: string, { outOfMemory = false } = {}): void {
     const service = [...this.services.values()].find((item) => item.workspaceId === workspaceId);
-    const task = [...this.tasks.values()].find(
-      (item) => item.workspaceId === workspaceId && item.state === 'running',
-    );
+    const task = this.tasksOf(service?.id ?? '').find((item) => item.state === 'running');
     if (service?.request == null || task === undefined) throw new Error(`nothing of ${workspaceId} runs`);
     task.state = 'failed';
     task.error = 'task: non-zero exit (1)';
+    task.outOfMemory = outOfMemory;
+    this.options.onEnd?.(service.runId);
     task.volumes = [];
     // A service that was scaled down is not started again; its task goes as if it had ended in order.
     if (service.replicas === 0) {
@@ -217,6 +225,7 @@ export class FakeCluster implements Cluster, Gateway {
       (item) => item.workspaceId === workspaceId && item.state === 'running',
     );
     if (task === undefined) return;
+    this.options.onEnd?.(this.services.get(task.serviceId)?.runId ?? '');
     task.state = 'complete';
     task.desiredState = 'shutdown';
     task.volumes = [];
@@ -231,6 +240,7 @@ export class FakeCluster implements Cluster, Gateway {
       state: 'preparing',
       desiredState: 'running',
       error: '',
+      outOfMemory: false,
       containerId: null,
       createdAt: this.options.clock.now().toISOString() + String(this.counter).padStart(6, '0'),
       workspaceId: request.workspaceId,
@@ -239,7 +249,8 @@ export class FakeCluster implements Cluster, Gateway {
       reaped: false,
     };
     this.tasks.set(task.id, task);
-    this.options.clock.after(this.options.startMs ?? 1000, () => {
+    const { startMs = 1000 } = this.options;
+    this.options.clock.after(typeof startMs === 'number' ? startMs : startMs(), () => {
       if (task.desiredState !== 'running' || task.state !== 'preparing') return;
       task.state = 'running';
       task.containerId = `container-of-${task.id}`;
@@ -249,15 +260,18 @@ export class FakeCluster implements Cluster, Gateway {
   }
 
   private endTask(task: FakeTask, runId: string): void {
+    // It is being stopped already.
+    if (task.desiredState === 'remove') return;
     task.desiredState = 'remove';
     const end = () => {
+      if (task.state === 'running') this.options.onEnd?.(runId);
       task.reaped = true;
       // The container goes a moment after its task: networks and volumes are held until then.
       this.options.clock.after(100, () => this.tasks.delete(task.id));
     };
     if (task.state !== 'running') return end();
-    this.options.onStop?.(runId, task.volumes);
-    this.options.clock.after(this.options.stopMs ?? 500, end);
+    const { onStop, stopMs = 500 } = this.options;
+    this.options.clock.after(onStop?.(runId, task.volumes) ?? stopMs, end);
   }
 
   private tasksOf(serviceId: string): FakeTask[] {

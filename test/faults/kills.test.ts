@@ -9,7 +9,7 @@ import { eventually } from '../support/swarm.js';
 const run = promisify(execFile);
 const ROUNDS = Number(process.env['BERTH_TEST_KILL_ROUNDS'] ?? 100);
 /** Rounds side by side: each of them kills, so each meets the kills of the others too. */
-const LANES = 3;
+const LANES = 4;
 /** The volume of a container that was killed while it stopped is saved by a rescue, with back-off. */
 const SAVED_MS = 180_000;
 

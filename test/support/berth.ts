@@ -32,6 +32,7 @@ export interface View {
   stoppedAt: string | null;
   activity: { signal: string; lastAt: string }[];
   idleDeadline: string | null;
+  health: { status: string; checkedAt: string | null; message: string; services: { code: string | null } };
   sync: { files: number; pendingFiles: number } | null;
   conditions: { type: string; status: string; reason: string; message: string }[];
 }

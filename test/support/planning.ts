@@ -17,6 +17,9 @@ export const POLICY: Policy = {
   stopDeadlineMs: 600_000,
   idle: { idle: '10m', signals: ['files'] },
   maxAge: undefined,
+  archiveAfterMs: 86_400_000,
+  healthIntervalMs: 30_000,
+  memoryLimitPercent: 90,
 };
 
 /** A declaration as the API would write it, with changes. */
@@ -41,6 +44,8 @@ export const EMPTY_WORLD: World = {
   routes: null,
   receipt: null,
   rival: null,
+  freeBytes: null,
+  queued: false,
 };
 
 export function task(change: Partial<TaskState> = {}): TaskState {
@@ -51,6 +56,7 @@ export function task(change: Partial<TaskState> = {}): TaskState {
     state: 'running',
     desiredState: 'running',
     error: '',
+    outOfMemory: false,
     containerId: 'container-1',
     createdAt: '2026-01-01T11:59:00.000Z',
     ...change,
@@ -69,6 +75,7 @@ export function fullWorld(desired: Desired, change: Partial<World> = {}): World 
       replicas: 1,
       volumes: Object.values(names.volumes(desired)),
       target: { bucket: desired.spec.bucket, prefix: desired.spec.prefix },
+      declaration: JSON.stringify(desired),
     },
     tasks: [task()],
     network: { id: 'network-1', name: 'berth-ws-demo', workspaceId: ID, subnet: '10.201.1.0/28' },
@@ -77,6 +84,8 @@ export function fullWorld(desired: Desired, change: Partial<World> = {}): World 
     routes: { vnc: null, code: null, web: null },
     receipt: { kind: 'verified' },
     rival: null,
+    freeBytes: null,
+    queued: false,
     ...change,
   };
 }
@@ -105,6 +114,7 @@ export function reportOf(state: StoredReport['state'], change: Partial<StoredRep
     receivedAt: NOW.toISOString(),
     lastActivityAt: null,
     activity: [],
+    oomKills: 0,
     sync: { ...QUIET_SYNC, files: 1, bytes: 1 },
     ...change,
   };

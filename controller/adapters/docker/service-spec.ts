@@ -1,4 +1,5 @@
 import type { CreateServiceOptions } from 'dockerode';
+import { startBytes } from '../../../shared/model/admission.js';
 import type { ServiceRequest } from '../../ports/cluster.js';
 import { LABELS } from '../../names.js';
 import { GATEWAY_ALIAS } from './agent-env.js';
@@ -7,8 +8,6 @@ import { routeLabels } from './routes.js';
 
 const NANO = 1e9;
 const MIB = 1024 ** 2;
-/** What an idle IDE really uses (measured: 110 MB); Swarm places by reservations, not by limits. */
-const RESERVED_MEMORY = 256 * MIB;
 /** A used IDE had 91 processes; a fork bomb has more. */
 const PIDS_LIMIT = 4096;
 const SHARED_MEMORY = 256 * MIB;
@@ -42,6 +41,7 @@ export function serviceSpec(input: ServiceSpecInput): CreateServiceOptions {
       [LABELS.image]: request.image,
       [LABELS.bucket]: request.target.bucket,
       [LABELS.prefix]: request.target.prefix,
+      [LABELS.declaration]: request.declaration,
       // A rescue serves nothing.
       ...(request.mode === 'workspace' ? routeLabels(request.workspaceId, domain, request.network.name) : {}),
     },
@@ -73,7 +73,8 @@ export function serviceSpec(input: ServiceSpecInput): CreateServiceOptions {
           MemoryBytes: request.resources.memoryBytes,
           Pids: PIDS_LIMIT,
         },
-        Reservations: { MemoryBytes: Math.min(RESERVED_MEMORY, request.resources.memoryBytes) },
+        // Swarm places by reservations, not by limits.
+        Reservations: { MemoryBytes: startBytes(request.resources) },
       },
       // A rescue that failed is tried again by the controller, with back-off.
       RestartPolicy:

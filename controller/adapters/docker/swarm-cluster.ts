@@ -3,6 +3,7 @@ import { TerminalError } from '../../../shared/errors.js';
 import { LABELS, type Names } from '../../names.js';
 import type { Cluster, ClusterView, NetworkRequest, ServiceRequest } from '../../ports/cluster.js';
 import { NotYetError } from '../../ports/errors.js';
+import { ContainerEnds } from './container-ends.js';
 import { engineMessage, goneIsFine, isNotFound, statusOf } from './engine.js';
 import { watchEvents } from './events.js';
 import { serviceSpec } from './service-spec.js';
@@ -26,14 +27,17 @@ export interface SwarmClusterSettings {
 export class SwarmCluster implements Cluster {
   /** Networks are made one after the other: two must not choose the same addresses. */
   private networks: Promise<unknown> = Promise.resolve();
+  private readonly ends: ContainerEnds;
 
   constructor(
     private readonly docker: Docker,
     private readonly settings: SwarmClusterSettings,
-  ) {}
+  ) {
+    this.ends = new ContainerEnds(docker);
+  }
 
   async observe(): Promise<ClusterView> {
-    const { view, raw } = await sweep(this.docker, this.settings.names.stack);
+    const { view, raw } = await sweep(this.docker, this.settings.names.stack, this.ends);
     this.settings.onSweep(raw);
     return view;
   }
@@ -119,14 +123,36 @@ export class SwarmCluster implements Cluster {
 
   async removeNetwork(networkId: string): Promise<void> {
     try {
-      await goneIsFine(this.docker.getNetwork(networkId).remove());
+      await this.docker.getNetwork(networkId).remove();
     } catch (error) {
+      if (isNotFound(error)) return this.removeNodesCopy(networkId);
       // The engine refuses with various codes while a container or task still holds it.
       const message = engineMessage(error);
       if (!/active endpoints|in use/.test(message)) throw error;
       if (message.includes('active endpoints')) await this.releaseEndpoints(networkId);
       throw new NotYetError(message);
     }
+  }
+
+  /**
+   * Swarm knows the network no longer, but its node may: where the gateway was still attached when the
+   * last task ended, the engine fails to remove its own copy, does not try again, goes on to list it, and
+   * answers "not found" to whoever wants it removed. Only a prune still reaches it, once nothing is on it.
+   */
+  private async removeNodesCopy(networkId: string): Promise<void> {
+    const network = this.docker.getNetwork(networkId);
+    try {
+      const { Labels = {} } = (await network.inspect()) as { Labels?: Record<string, string> };
+      const label = Object.entries(Labels).map(([name, value]) => `${name}=${value}`);
+      if (Labels[LABELS.workspace] === undefined) return;
+      await this.releaseEndpoints(networkId);
+      await this.docker.pruneNetworks({ filters: { label } });
+      await network.inspect();
+    } catch (error) {
+      if (isNotFound(error)) return;
+      throw error;
+    }
+    throw new NotYetError(`the node still has its copy of network ${networkId}`);
   }
 
   /**

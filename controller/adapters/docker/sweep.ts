@@ -7,6 +7,7 @@ import type {
   TaskState,
 } from '../../ports/cluster.js';
 import { LABELS } from '../../names.js';
+import type { ContainerEnds } from './container-ends.js';
 
 /** The engine's own answers of one sweep; the discovery endpoint hands them on. */
 export interface RawSweep {
@@ -44,8 +45,16 @@ export interface RawService {
   Endpoint?: unknown;
 }
 
-/** Lists everything of one Berth in six calls side by side. One that fails fails the sweep. */
-export async function sweep(docker: Docker, stack: string): Promise<{ view: ClusterView; raw: RawSweep }> {
+/**
+ * Lists everything of one Berth in six calls side by side. One that fails fails the sweep.
+ *
+ * @param ends - knows how containers ended
+ */
+export async function sweep(
+  docker: Docker,
+  stack: string,
+  ends: ContainerEnds,
+): Promise<{ view: ClusterView; raw: RawSweep }> {
   const filters = { label: [`${LABELS.stack}=${stack}`] };
   const [services, tasks, networks, volumes, nodes, gateways] = await Promise.all([
     docker.listServices({ filters }) as unknown as Promise<RawService[]>,
@@ -61,10 +70,11 @@ export async function sweep(docker: Docker, stack: string): Promise<{ view: Clus
   const ofWorkspace = services.filter((service) => service.Spec.Labels[LABELS.workspace] !== undefined);
   const serviceIds = new Set(ofWorkspace.map((service) => service.ID));
   const tasksOfWorkspaces = tasks.filter((task) => serviceIds.has(task.ServiceID));
+  const outOfMemory = await ends.outOfMemory(tasksOfWorkspaces);
   return {
     view: {
       services: ofWorkspace.map(serviceState),
-      tasks: tasksOfWorkspaces.map(taskState),
+      tasks: tasksOfWorkspaces.map((task) => taskState(task, outOfMemory.has(task.ID))),
       networks: networks.flatMap(networkState),
       volumes: volumes.Volumes.flatMap(({ Name, Labels }) => {
         const workspaceId = Labels?.[LABELS.workspace];
@@ -89,10 +99,11 @@ function serviceState(service: RawService): ServiceState {
       Type === 'volume' && Source !== undefined ? [Source] : [],
     ),
     target: { bucket: labels[LABELS.bucket] ?? '', prefix: labels[LABELS.prefix] ?? '' },
+    declaration: labels[LABELS.declaration] ?? null,
   };
 }
 
-function taskState(task: RawTask): TaskState {
+function taskState(task: RawTask, outOfMemory: boolean): TaskState {
   return {
     id: task.ID,
     serviceId: task.ServiceID,
@@ -100,6 +111,7 @@ function taskState(task: RawTask): TaskState {
     state: task.Status.State,
     desiredState: task.DesiredState,
     error: task.Status.Err ?? '',
+    outOfMemory,
     containerId: task.Status.ContainerStatus?.ContainerID ?? null,
     createdAt: task.CreatedAt,
   };

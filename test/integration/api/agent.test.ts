@@ -3,7 +3,7 @@ import path from 'node:path';
 import { expect } from 'chai';
 import { SignJWT } from 'jose';
 import { signAgentToken } from '../../../shared/agent-token.js';
-import { desired, observed, report } from '../../unit/api/fixtures.js';
+import { desired, observed, report, stopped } from '../../unit/api/fixtures.js';
 import { KEY, TestApi } from './support.js';
 
 const AGENT_KEY = 'ab'.repeat(32);
@@ -55,6 +55,18 @@ describe('PUT /agent/report', () => {
     await api.records.desired.write('two', desired('two', { spec: { prefix: 'part' } }));
     expect((await put(report())).body['pull'], 'another one has a part of the bucket').to.equal(true);
   });
+
+  for (const [what, msAgo, wanted] of [
+    ['still so shortly after the other one has ended: its last sync is to be brought', 1_000, true],
+    ['not so any more when the other one ended long ago', 600_000, false],
+  ] as const)
+    it(`answers ${what}`, async () => {
+      const two = desired('two', { spec: { prefix: 'part', state: 'stopped' } });
+      await api.records.desired.write('two', two);
+      const stoppedAt = new Date(Date.now() - msAgo).toISOString();
+      await api.records.observed.write('two', stopped(two, { stoppedAt }));
+      expect((await put(report())).body['pull']).to.equal(wanted);
+    });
 
   describe('answers 401 to', () => {
     const tokens: [string, () => Promise<string | null> | string | null][] = [

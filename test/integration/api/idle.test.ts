@@ -209,6 +209,28 @@ describe('idle stop over the API (R5)', () => {
     });
   });
 
+  it('GET …/health tells what the last check found (R8.4)', async () => {
+    await api.records.desired.write('one', desired());
+    const get = async () => (await api.call('GET', '/api/containers/one/health')).body;
+    expect(await get()).to.deep.include({ status: 'unknown', checkedAt: null });
+    const services = { vnc: null, code: 'status 502', web: null };
+    const found = {
+      status: 'failing',
+      checkedAt: STARTED,
+      message: 'One failed.',
+      services,
+      failures: 1,
+    } as const;
+    await api.records.observed.write(
+      'one',
+      observed(desired(), { health: { ...found, passingSince: null } }),
+    );
+    expect(await get()).to.deep.equal(found);
+    expect((await api.call('GET', '/api/containers/one')).body.health).to.deep.equal(found);
+    expect((await api.call('GET', '/api/containers/none/health')).status).to.equal(404);
+    expect((await api.call('POST', '/api/containers/one/health')).status).to.equal(405);
+  });
+
   it('GET …/events tells what happened, of this workspace only', async () => {
     const event = {
       at: STARTED,

@@ -139,6 +139,8 @@ export function system(change: Partial<SystemStatus> = {}): SystemStatus {
       diskTotalBytes: 1e11,
       diskUsedBytes: 1e10,
     },
+    admission: { limitPercent: 90, freeBytes: 3.2e9 },
+    warnings: [],
     workspaces: { starting: 0, running: 1, stopping: 0, stopped: 0 },
     ...change,
   };

@@ -6,14 +6,18 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { silentLogger } from '../../../shared/logger.js';
 import type { Desired } from '../../../shared/model/desired.js';
+import type { Phase } from '../../../shared/model/observed.js';
 import type { FinalSync } from '../../../shared/model/report.js';
 import { openRecords, type Records } from '../../../shared/store/records.js';
 import { namesOf } from '../../../controller/names.js';
 import type { Cluster } from '../../../controller/ports/cluster.js';
 import type { Gateway } from '../../../controller/ports/gateway.js';
+import { Promises } from '../../../controller/reconcile/promises.js';
+import { StartQueue } from '../../../controller/reconcile/start-queue.js';
 import { createReconciler } from '../../../controller/reconcile/reconciler.js';
 import { FakeClock } from '../../fakes/clock.js';
 import { FakeCluster } from '../../fakes/cluster.js';
+import { PHASES_AFTER } from '../../support/phases.js';
 import { declare, ID, POLICY, reportOf, saved } from '../../support/planning.js';
 
 /** What may happen to one workspace, in any order. */
@@ -57,14 +61,10 @@ const events: fc.Arbitrary<Event> = fc.oneof(
   fc.record({ type: fc.constant('bucketFails' as const), fails: fc.boolean() }),
 );
 
+/** Between two attempts of a rescue; what comes later is no part of a story. */
+const LONGEST_WAIT_MS = 3_600_000;
 const RAM_DISK = '/dev/shm';
-const PHASES_AFTER: Record<string, string[]> = {
-  starting: ['running', 'stopping', 'stopped'],
-  running: ['starting', 'stopping', 'stopped'],
-  // Back to running when the end was taken back before anything was done about it.
-  stopping: ['stopped', 'starting', 'running'],
-  stopped: ['starting', 'stopping'],
-};
+type Reconcile = ReturnType<typeof createReconciler>;
 
 /** The controller's real reconciler on a fake engine, with an agent that reports at its end. */
 class Story {
@@ -72,10 +72,11 @@ class Story {
   readonly cluster: FakeCluster;
   /** Volumes on which files may lie that are not in the bucket. */
   private readonly unsaved = new Set<string>();
+  private controller: Reconcile | null = null;
   private kill: { call: number; applied: boolean } | null = null;
   private bucketFails = false;
   private reports: Promise<unknown>[] = [];
-  private phase: string | null = null;
+  private phase: Phase | null = null;
 
   constructor(private readonly records: Records) {
     this.cluster = new FakeCluster({
@@ -203,9 +204,8 @@ class Story {
     this.clock.after(200, () => this.cluster.complete(ID));
   }
 
-  /** One look of the controller. @returns true when it wants another one soon */
-  private async reconcile(): Promise<boolean> {
-    const reconciler = createReconciler({
+  private boot(): Reconcile {
+    return createReconciler({
       records: this.records,
       cluster: this.mortal(),
       gateway: this.mortal(),
@@ -216,18 +216,29 @@ class Story {
           this.bucketFails ? { kind: 'unreachable', message: 'no answer' } : { kind: 'verified' },
       },
       writeConditions: { probe: async () => ({ kind: 'kept' }) },
+      capacity: { memory: async () => ({ totalBytes: 8e9, usedBytes: 1e9 }) },
+      promises: new Promises(),
+      starts: new StartQueue(1),
       clock: this.clock,
       logger: silentLogger(),
       volumesOf: namesOf('berth').volumes,
-      policy: POLICY,
+      policy: { ...POLICY, healthIntervalMs: 2 * LONGEST_WAIT_MS },
       domain: 'berth.localhost',
       httpsPort: 443,
       onLook: () => undefined,
-      onTransition: (_before, after) => this.checkPhase(after.phase),
+      onChange: (_before, after) => this.checkPhase(after.phase),
     });
+  }
+
+  /** One look of the controller. @returns true when it wants another one soon */
+  private async reconcile(): Promise<boolean> {
+    this.controller ??= this.boot();
     try {
-      return (await reconciler(ID)).kind !== 'done';
+      const result = await this.controller(ID);
+      return result.kind === 'requeueAfter' && result.ms <= LONGEST_WAIT_MS;
     } catch {
+      // It was killed, or might as well have been.
+      this.controller = null;
       return true;
     } finally {
       this.kill = null;
@@ -251,7 +262,7 @@ class Story {
     });
   }
 
-  private checkPhase(phase: string): void {
+  private checkPhase(phase: Phase): void {
     if (this.phase !== null) expect(PHASES_AFTER[this.phase]).to.include(phase);
     this.phase = phase;
   }
@@ -275,7 +286,9 @@ describe('Controller: whatever happens, in whatever order', function () {
       fc.asyncProperty(fc.array(events, { minLength: 5, maxLength: 40 }), async (story) => {
         const folder = await mkdtemp(path.join(existsSync(RAM_DISK) ? RAM_DISK : tmpdir(), 'berth-story-'));
         try {
-          const world = new Story(await openRecords(folder));
+          const records = await openRecords(folder);
+          await records.desired.mark();
+          const world = new Story(records);
           for (const event of story) await world.happen(event);
           await world.quieten();
           await world.checkConverged();

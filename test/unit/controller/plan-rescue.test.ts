@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import { plan } from '../../../controller/plan/plan.js';
 import { receiptToVerify } from '../../../controller/plan/receipt.js';
-import type { World } from '../../../controller/plan/types.js';
+import { placeToStartAt } from '../../../controller/plan/rival.js';
+import type { Rival, World } from '../../../controller/plan/types.js';
 import type { Observed } from '../../../shared/model/observed.js';
 import {
   conditionOf,
@@ -65,6 +66,30 @@ describe('plan: what an ended run left on its volumes', () => {
       target: { bucket: 'demo', prefix: '' },
       volumes: names.volumes(desired),
     });
+  });
+
+  it('is saved with an image that may run, whatever the stopped workspace is declared with by now', () => {
+    const strange = declare({ state: 'stopped', image: 'strange/image' });
+    const observed = { ...begun(), declared: strange };
+    const { actions } = plan(inputOf(strange, { ...left, network }, { observed, report: killed }));
+    const [create] = actions;
+    expect(create?.type === 'createService' && create.request.image).to.equal('berth/workspace');
+  });
+
+  it('is not begun beside another workspace where nothing keeps the two apart', () => {
+    const conditions: Rival['conditions'] = { kind: 'missing', conditions: ['If-Match'] };
+    const rival = { id: 'other', ending: false, conditions };
+    const observed = begun();
+    expect(placeToStartAt({ kind: 'valid', desired: stopped }, observed, left)).to.deep.equal({
+      bucket: 'demo',
+      prefix: '',
+    });
+    const waiting = look({ ...left, network, rival }, observed, { now: later(7) });
+    expect(waiting.actions).to.deep.equal([]);
+    expect(waiting.requeueAfterMs).to.be.greaterThan(0);
+    expect(waiting.observed?.rescue?.runId).to.equal('run-2');
+    const kept: Rival = { ...rival, conditions: { kind: 'kept' } };
+    expect(look({ ...left, network, rival: kept }, observed).actions).not.to.deep.equal([]);
   });
 
   it('is waited for while the agent of the rescue works', () => {

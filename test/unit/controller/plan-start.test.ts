@@ -36,7 +36,9 @@ describe('plan: starting', () => {
   });
 
   it('says running only when all three URLs answered', () => {
-    const waiting = fullWorld(desired, { routes: { vnc: null, code: 'status 502', web: null } });
+    const waiting = fullWorld(desired, {
+      routes: { vnc: null, code: { by: 'workspace', message: 'status 502' }, web: null },
+    });
     const before = plan(inputOf(desired, waiting, { report: reportOf('ready') }));
     expect(before.observed).to.include({ phase: 'starting', startedAt: null });
     expect(before.observed?.message).to.contain('code (status 502)');
@@ -44,7 +46,7 @@ describe('plan: starting', () => {
 
     const after = plan(inputOf(desired, fullWorld(desired), { observed: before.observed }));
     expect(after.observed).to.include({ phase: 'running', startedAt: NOW.toISOString() });
-    expect(after.requeueAfterMs, 'until the warning of the idle stop').to.equal(480_000);
+    expect(after.requeueAfterMs, 'until the next health check').to.equal(30_000);
     expect(after.actions).to.deep.equal([]);
   });
 
@@ -148,5 +150,68 @@ describe('plan: starting', () => {
     expect(observed?.phase).to.equal('stopped');
     expect(conditionOf(observed, 'SpecValid')?.status).to.equal('False');
     expect(actions).to.deep.equal([]);
+  });
+
+  describe('out of memory', () => {
+    const desired = declare({ resources: { cpus: 1, memoryBytes: 2 ** 29 } });
+    const running = () => plan(inputOf(desired, fullWorld(desired))).observed;
+
+    it('is named when the container was killed for it until the attempts were used up', () => {
+      const failed = { state: 'failed', desiredState: 'shutdown', error: 'task: non-zero exit (137)' };
+      const world = fullWorld(desired, { tasks: [task({ ...failed, outOfMemory: true })] });
+      const { observed } = plan(inputOf(desired, world, { observed: running() }));
+      expect(observed?.halt?.reason).to.equal('OutOfMemory');
+      expect(observed?.message).to.contain('512 MiB');
+      const other = fullWorld(desired, { tasks: [task(failed)] });
+      expect(plan(inputOf(desired, other, { observed: running() })).observed?.halt?.reason).to.equal(
+        'Crashed',
+      );
+    });
+
+    it('of some processes is told, and the workspace goes on', () => {
+      const report = reportOf('ready', { oomKills: 2 });
+      const { observed } = plan(inputOf(desired, fullWorld(desired), { observed: running(), report }));
+      expect(conditionOf(observed, 'WithinMemory')).to.deep.include({
+        status: 'False',
+        reason: 'OutOfMemory',
+      });
+      expect(observed?.phase).to.equal('running');
+      expect(observed?.message).to.contain('2 processes');
+    });
+  });
+
+  describe('with too little memory on the host', () => {
+    const world = { ...EMPTY_WORLD, freeBytes: 100 * 1024 ** 2 };
+
+    it('waits, says so, and does not use up the time to start in', () => {
+      const desired = declare();
+      const { observed, actions, requeueAfterMs } = plan(inputOf(desired, world));
+      expect(actions).to.deep.equal([]);
+      expect(observed).to.deep.include({ phase: 'starting', acceptedAt: null });
+      expect(conditionOf(observed, 'Admitted')).to.deep.include({
+        status: 'False',
+        reason: 'MemoryPressure',
+      });
+      expect(observed?.message).to.contain('256 MiB').and.contain('100 MiB').and.contain('90 %');
+      expect(requeueAfterMs).to.equal(5_000);
+      const hourLater = new Date(NOW.getTime() + 3_600_000);
+      const later = plan(inputOf(desired, world, { observed, now: hourLater }));
+      expect(later.observed?.halt).to.equal(null);
+      const room = { ...world, freeBytes: 1024 ** 3 };
+      const begun = plan(inputOf(desired, room, { observed: later.observed, now: hourLater }));
+      expect(begun.actions.map(({ type }) => type)).to.deep.equal(['createNetwork']);
+      expect(begun.observed?.acceptedAt).to.equal(hourLater.toISOString());
+    });
+
+    it('does not wait for more than it may take', () => {
+      const small = declare({ resources: { cpus: 1, memoryBytes: 128 * 1024 ** 2 } });
+      expect(plan(inputOf(small, { ...world, freeBytes: 128 * 1024 ** 2 })).actions).not.to.deep.equal([]);
+    });
+
+    it('leaves what runs alone', () => {
+      const desired = declare();
+      const { observed } = plan(inputOf(desired, fullWorld(desired, { freeBytes: 0 })));
+      expect(observed?.phase).to.equal('running');
+    });
   });
 });

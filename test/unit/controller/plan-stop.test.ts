@@ -60,7 +60,7 @@ describe('plan: stopping', () => {
   it('is stopped when nothing is left, and says since when', () => {
     const { observed, actions, requeueAfterMs } = stop({ ...EMPTY_WORLD, receipt: { kind: 'verified' } });
     expect(actions).to.deep.equal([]);
-    expect(requeueAfterMs).to.equal(null);
+    expect(requeueAfterMs, 'until it is archived').to.equal(86_400_000);
     expect(observed).to.include({ phase: 'stopped', stoppedAt: NOW.toISOString() });
     expect(conditionOf(observed, 'FinalSyncVerified')?.status).to.equal('True');
     const later = new Date(NOW.getTime() + 1000);
@@ -93,6 +93,14 @@ describe('plan: stopping', () => {
     const rest = fullWorld(desired, { service: null, tasks: [], network: null });
     const { actions } = stop(rest, { observed: starting, report: null });
     expect(actions.map((action) => action.type)).to.deep.equal(['removeVolume', 'removeVolume']);
+  });
+
+  it('keeps the volumes of containers that ran and failed while nobody looked and no report came', () => {
+    const starting = plan(inputOf(desired, EMPTY_WORLD)).observed;
+    const failed = fullWorld(desired, { tasks: [task({ state: 'failed', desiredState: 'shutdown' })] });
+    const down = stop(failed, { observed: starting, report: null }).observed;
+    const rest = fullWorld(desired, { service: null, tasks: [], network: null });
+    expect(stop(rest, { observed: down, report: null }).actions).to.deep.equal([]);
   });
 
   it('keeps volumes that an earlier run left unsaved, even if this run failed early', () => {

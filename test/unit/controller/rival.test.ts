@@ -67,6 +67,8 @@ describe('places', () => {
       id: 'other',
       ending: true,
     });
+    const rescue = { ...serviceOf('other'), generation: 'rescue' };
+    expect(places.claim(ID, place, [rescue])).to.deep.equal({ id: 'other', ending: true });
     expect(places.claim(ID, { ...place, bucket: 'b2' }, [serviceOf('other')])).to.equal(null);
   });
 

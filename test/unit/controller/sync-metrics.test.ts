@@ -80,6 +80,7 @@ describe('metrics of the sync', () => {
     beforeEach(async () => {
       folder = await mkdtemp(path.join(tmpdir(), 'berth-metrics-'));
       records = await openRecords(folder);
+      await records.desired.mark();
       cluster = new FakeCluster({
         ...{ clock: systemClock, names, images: ['berth/workspace'], startMs: 1, stopMs: 1 },
         onStop: (runId) => {
@@ -92,9 +93,12 @@ describe('metrics of the sync', () => {
         prober: { probe: async () => ({ vnc: null, code: null, web: null }) },
         receipts: { verify: async () => ({ kind: 'verified' }) },
         writeConditions: { probe: async () => ({ kind: 'kept' }) },
-        capacity: { measure: async () => capacity },
+        capacity: {
+          measure: async () => capacity,
+          memory: async () => ({ totalBytes: 8e9, usedBytes: 1e9 }),
+        },
         ...{ clock: systemClock, logger: silentLogger(), volumesOf: names.volumes, policy: POLICY },
-        ...{ domain: 'berth.localhost', httpsPort: 443, resyncMs: 300 },
+        ...{ domain: 'berth.localhost', httpsPort: 443, parallelStarts: 8, resyncMs: 300 },
       });
     });
     afterEach(async () => {

@@ -36,6 +36,19 @@ describe('WorkQueue', () => {
     expect(worked).to.deep.equal(['first', 'a', 'b']);
   });
 
+  it('looks a day ahead at most, since timers cannot wait for months', async () => {
+    let runs = 0;
+    const queue = queueOf(async () => {
+      runs += 1;
+      return done;
+    });
+    queue.addAfter('a', 1e12);
+    await clock.advance(86_400_000 - 1);
+    expect(runs).to.equal(0);
+    await clock.advance(1);
+    expect(runs).to.equal(1);
+  });
+
   it('never works on one key twice at the same time, and again after what came meanwhile', async () => {
     let active = 0;
     let most = 0;

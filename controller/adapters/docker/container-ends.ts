@@ -1,0 +1,38 @@
+import type Docker from 'dockerode';
+
+/** The engine's own words about a task, as far as they matter here. */
+interface Task {
+  ID: string;
+  Status: { State: string; Err?: string; ContainerStatus?: { ContainerID?: string } };
+}
+
+/** SIGKILL, as the kernel sends it. */
+const KILLED = /\(137\)/;
+
+/** How containers of failed tasks ended, as far as Swarm does not say it. */
+export class ContainerEnds {
+  /** By id of the task; each is asked for once, since an ended container changes no more. */
+  private readonly known = new Map<string, boolean>();
+
+  constructor(private readonly docker: Docker) {}
+
+  /** @returns ids of the tasks that failed with their container out of memory; of this node's only */
+  async outOfMemory(tasks: readonly Task[]): Promise<Set<string>> {
+    const killed = tasks.filter(({ Status }) => Status.State === 'failed' && KILLED.test(Status.Err ?? ''));
+    const present = new Set(killed.map(({ ID }) => ID));
+    for (const id of this.known.keys()) if (!present.has(id)) this.known.delete(id);
+    await Promise.all(killed.map((task) => this.look(task)));
+    return new Set([...this.known].filter(([, outOfMemory]) => outOfMemory).map(([id]) => id));
+  }
+
+  private async look({ ID, Status }: Task): Promise<void> {
+    const container = Status.ContainerStatus?.ContainerID;
+    if (container === undefined || this.known.has(ID)) return;
+    try {
+      this.known.set(ID, (await this.docker.getContainer(container).inspect()).State.OOMKilled);
+    } catch {
+      // Removed already, or on another node: nobody can tell any more.
+      this.known.set(ID, false);
+    }
+  }
+}

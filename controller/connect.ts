@@ -1,0 +1,108 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { signAgentToken } from '../shared/agent-token.js';
+import type { Clock } from '../shared/clock.js';
+import { idleDefaultsOf } from '../shared/config.js';
+import { BerthError, messageOf } from '../shared/errors.js';
+import { durationMs } from '../shared/model/duration.js';
+import { urlsOf } from '../shared/model/urls.js';
+import { endpointOf } from '../shared/s3/settings.js';
+import { agentEnv } from './adapters/docker/agent-env.js';
+import { connectEngine } from './adapters/docker/engine.js';
+import { DockerGateway } from './adapters/docker/gateway.js';
+import { LockOwners } from './adapters/docker/lock-owners.js';
+import { SwarmCluster } from './adapters/docker/swarm-cluster.js';
+import type { RawSweep } from './adapters/docker/sweep.js';
+import { HttpsProber } from './adapters/https-prober.js';
+import { ProcfsCapacity } from './adapters/procfs-capacity.js';
+import { S3WriteConditions } from './adapters/s3-conditions.js';
+import { S3Receipts } from './adapters/s3-receipts.js';
+import type { ControllerSettings } from './config.js';
+import { namesOf } from './names.js';
+import type { Policy } from './plan/types.js';
+import type { ServiceRequest } from './ports/cluster.js';
+
+/**
+ * Everything outside that the controller works with, as its settings say.
+ *
+ * @param onSweep - told what each listing of the engine found
+ */
+export async function connect(
+  settings: ControllerSettings,
+  clock: Clock,
+  onSweep: (raw: RawSweep) => void = () => undefined,
+) {
+  const names = namesOf(settings.BERTH_STACK);
+  const docker = connectEngine();
+  const cluster = new SwarmCluster(docker, {
+    names,
+    domain: settings.BERTH_DOMAIN,
+    addressPool: settings.BERTH_ADDRESS_POOL,
+    imageTag: settings.BERTH_IMAGE_TAG,
+    stopGraceSeconds: settings.BERTH_STOP_GRACE,
+    envOf: (request) => environmentOf(request, settings),
+    onSweep,
+  });
+  const prober = new HttpsProber({
+    gateway: settings.BERTH_GATEWAY_ADDRESS,
+    domain: settings.BERTH_DOMAIN,
+    ca: await localCa(settings),
+  });
+  const s3 = { ...settings.s3, endpoint: endpointOf(settings) };
+  return {
+    cluster,
+    gateway: new DockerGateway(docker),
+    owners: new LockOwners(docker),
+    prober,
+    receipts: new S3Receipts(s3),
+    writeConditions: new S3WriteConditions(s3, clock),
+    capacity: new ProcfsCapacity(settings.BERTH_STATE_DIR, settings.BERTH_PROC_DIR),
+    volumesOf: names.volumes,
+    domain: settings.BERTH_DOMAIN,
+    httpsPort: settings.BERTH_HTTPS_PORT,
+    policy: policyOf(settings),
+  };
+}
+
+function policyOf(settings: ControllerSettings): Policy {
+  return {
+    allowedImages: settings.BERTH_ALLOWED_IMAGES,
+    startDeadlineMs: settings.BERTH_START_DEADLINE * 1000,
+    stopDeadlineMs: settings.BERTH_STOP_DEADLINE * 1000,
+    idle: idleDefaultsOf(settings),
+    maxAge: settings.BERTH_MAX_AGE,
+    archiveAfterMs: durationMs(settings.BERTH_ARCHIVE_AFTER),
+    healthIntervalMs: settings.BERTH_HEALTH_INTERVAL * 1000,
+    memoryLimitPercent: settings.BERTH_MEMORY_LIMIT_PERCENT,
+  };
+}
+
+async function environmentOf(
+  request: ServiceRequest,
+  settings: ControllerSettings,
+): Promise<Record<string, string>> {
+  const identity = { id: request.workspaceId, runId: request.runId };
+  const token = await signAgentToken(identity, settings.agentTokenKey);
+  const urls = urlsOf(request.workspaceId, settings.BERTH_DOMAIN, settings.BERTH_HTTPS_PORT);
+  return agentEnv(
+    request,
+    {
+      s3: settings.s3,
+      syncIntervalSeconds: settings.BERTH_SYNC_INTERVAL,
+      stopGraceSeconds: settings.BERTH_STOP_GRACE,
+      urls,
+      logLevel: settings.BERTH_LOG_LEVEL,
+    },
+    token,
+  );
+}
+
+/** The gateway's certificate is vouched for by this Berth's own authority. */
+async function localCa(settings: ControllerSettings): Promise<string> {
+  const file = path.join(settings.BERTH_STATE_DIR, 'tls', 'ca.crt');
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new BerthError('BERTH_CA_MISSING', `${file}: ${messageOf(error)}; \`make up\` makes it`);
+  }
+}
