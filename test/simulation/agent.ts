@@ -6,8 +6,10 @@ import type { SimClock } from './clock.js';
 import type { Files } from './files.js';
 import type { Random } from './random.js';
 
-/** What ails an agent: the API does not hear it, or late; it cannot restore, or needs all its time to stop. */
-/** What ails an agent, or (`deaf`) the IDE beside it, which does not answer. */
+/**
+ * What ails an agent: the API does not hear it, or late; it cannot restore, or needs all its time to stop.
+ * `deaf`: the IDE beside it does not answer.
+ */
 export type Mood = 'well' | 'deaf' | 'silent' | 'late' | 'failing' | 'slow';
 
 export interface AgentOptions {

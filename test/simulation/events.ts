@@ -23,7 +23,8 @@ export type Event =
   | { type: 'break'; id: string; mistake: keyof typeof MISTAKES; forMs: number }
   | { type: 'removeFile' | 'stop' | 'delete' | 'discard' | 'startAgain' | 'extend'; id: string }
   | { type: 'rename'; id: string; to: string }
-  | { type: 'loseRecord' | 'forget' | 'removeService'; id: string }
+  | { type: 'loseRecord' | 'removeService'; id: string }
+  | { type: 'forget'; id: string; told: boolean }
   | { type: 'work'; id: string; writes: number; everyMs: number }
   | { type: 'crash'; id: string; times: number; outOfMemory: boolean }
   | { type: 'mood'; id: string; mood: Mood; forMs: number }
@@ -88,6 +89,8 @@ export function happen(world: World, event: Event): void {
       return void records.observed.remove(event.id);
     case 'forget':
       records.desired.put(event.id, null);
+      // A service of an older Berth does not tell what it was declared with.
+      if (!event.told) loseLabels(world, event.id);
       return void records.observed.remove(event.id);
     case 'loseDeclarations':
       return records.desired.lose();
@@ -159,6 +162,10 @@ export function heal(world: World): void {
 function fileOf(id: string, spec: Spec): string {
   const value = { apiVersion: 'berth/v1', kind: 'Workspace', metadata: { id }, spec };
   return `# by hand\n${yamlCodec.encode(value, null)}`;
+}
+
+function loseLabels({ swarm }: World, id: string): void {
+  for (const service of swarm.services.values()) if (service.workspaceId === id) service.declaration = null;
 }
 
 function removeByHand({ swarm, engine, removedByHand }: World, id: string): void {

@@ -1,4 +1,5 @@
 import { startBytes } from '../../shared/model/admission.js';
+import type { Observed } from '../../shared/model/observed.js';
 import { overlap } from '../../shared/model/bucket-layout.js';
 import {
   generationOf,
@@ -8,6 +9,7 @@ import {
   type Desired,
 } from '../../shared/model/desired.js';
 import { idleRulesOf, idleSince } from '../../shared/model/idle.js';
+import { PHASES_AFTER } from '../support/phases.js';
 import { POLICY } from '../support/planning.js';
 import type { Invariant } from './invariant.js';
 import { rest } from './rest.js';
@@ -15,6 +17,8 @@ import type { World } from './world.js';
 
 /** Longer than the controller takes from its last look to its deed. */
 const REACTION_MS = 8000;
+/** Who was well for so long may be restarted again. */
+const TRUSTED_MS = 600_000;
 
 export const invariants = (world: World): Invariant[] => [
   oneContainer(world),
@@ -71,14 +75,6 @@ function noFileLost({ records, files, clock }: World): Invariant {
   };
 }
 
-export const PHASES_AFTER: Record<string, readonly string[]> = {
-  starting: ['running', 'stopping', 'stopped'],
-  running: ['starting', 'stopping', 'stopped'],
-  // Back to running when the end was taken back before anything was done about it.
-  stopping: ['stopped', 'starting', 'running'],
-  stopped: ['starting', 'stopping'],
-};
-
 function legalPhases(): Invariant {
   return {
     name: 'legal phases',
@@ -120,12 +116,24 @@ function oneServiceARun(world: World): Invariant {
 }
 
 function oneUnhealthyRestart(): Invariant {
+  const restarts = new Map<string, { runId: string; generation: string | null }>();
+  const isSpent = ({ health, phase, observedGeneration }: Observed, generation: string | null) => {
+    const passing =
+      health?.passingSince != null ? Date.parse(health.checkedAt) - Date.parse(health.passingSince) : 0;
+    return phase === 'stopped' || observedGeneration !== generation || passing >= TRUSTED_MS;
+  };
   return {
     name: 'one restart of an unhealthy workspace',
-    recorded: (id, before, after) => {
-      const [last, next] = [before?.unhealthyRestart, after?.unhealthyRestart];
-      const again = last != null && next != null && last.runId !== next.runId;
-      return again ? `${id} was restarted for ${last.runId}, and again for ${next.runId}` : null;
+    recorded: (id, _before, after) => {
+      const last = restarts.get(id);
+      if (last !== undefined && (after === null || isSpent(after, last.generation))) restarts.delete(id);
+      const runId = after?.unhealthyRestart?.runId;
+      if (after == null || runId === undefined) return null;
+      const first = restarts.get(id);
+      if (first !== undefined && first.runId !== runId)
+        return `${id} was restarted for ${first.runId}, and again for ${runId}`;
+      restarts.set(id, { runId, generation: after.observedGeneration });
+      return null;
     },
   };
 }

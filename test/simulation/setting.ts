@@ -27,7 +27,7 @@ export const settingOf = (random: Random): Setting => ({
   resyncMs: random.pick([300_000, 600_000, 1_200_000]),
   idleSweepMs: random.pick([60_000, 120_000, 300_000]),
   parallelStarts: random.pick([1, 2, 8]),
-  healthIntervalMs: random.pick([300_000, 900_000]),
+  healthIntervalMs: random.pick([120_000, 600_000]),
   archiveAfterMs: random.pick([7_200_000, 86_400_000]),
   hints: random.pick<Hints>(['all', 'all', 'some', 'none']),
   conditions: random.pick<ConditionsFinding>([

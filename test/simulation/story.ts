@@ -33,7 +33,7 @@ const KINDS: [weight: number, make: Maker][] = [
     }),
   ],
   [1, (_random, id) => ({ type: 'loseRecord', id })],
-  [1, (_random, id) => ({ type: 'forget', id })],
+  [1, (random, id) => ({ type: 'forget', id, told: random.chance(0.5) })],
   [1, (_random, id) => ({ type: 'removeService', id })],
   [
     3,
@@ -42,10 +42,11 @@ const KINDS: [weight: number, make: Maker][] = [
   [
     3,
     (random, id) => ({
-      ...{ type: 'mood', id, mood: random.pick(['silent', 'late', 'failing', 'slow', 'deaf']) },
+      ...{ type: 'mood', id, mood: random.pick(['silent', 'late', 'failing', 'slow']) },
       forMs: seconds(random, 10, 1800),
     }),
   ],
+  [1, (random, id) => ({ type: 'mood', id, mood: 'deaf', forMs: seconds(random, 600, 10_800) })],
   [
     3,
     (random) => ({
