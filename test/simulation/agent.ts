@@ -8,7 +8,7 @@ import type { Random } from './random.js';
 
 /**
  * What ails an agent: the API does not hear it, or late; it cannot restore, or needs all its time to stop.
- * `deaf`: the IDE beside it does not answer.
+ * `deaf`: the IDE beside it soon answers no more.
  */
 export type Mood = 'well' | 'deaf' | 'silent' | 'late' | 'failing' | 'slow';
 
@@ -26,6 +26,8 @@ export interface AgentOptions {
 }
 
 const GRACE_MS = 60_000;
+/** How long the IDE answers at first where it grows deaf. */
+const HEARS_MS = 30_000;
 
 /** The agent in one container: restores, watches over what is written, saves it, reports, and ends. */
 export class Agent {
@@ -36,6 +38,7 @@ export class Agent {
   private over = false;
   private saving = false;
   private cutOff = false;
+  private readyAt = 0;
 
   constructor(
     readonly request: ServiceRequest,
@@ -51,7 +54,8 @@ export class Agent {
 
   /** The IDE answers. */
   get serves(): boolean {
-    return this.ready && this.options.mood() !== 'deaf';
+    const { mood, clock } = this.options;
+    return this.ready && (mood() !== 'deaf' || clock.ms - this.readyAt < HEARS_MS);
   }
 
   /** Somebody changes a file. */
@@ -98,6 +102,7 @@ export class Agent {
     this.become('starting');
     this.after(this.options.random.int(50, 1000), () => {
       if (this.state !== 'starting') return;
+      this.readyAt = this.options.clock.ms;
       this.become('ready');
       this.watch();
     });

@@ -124,11 +124,11 @@ function oneUnhealthyRestart(): Invariant {
   };
   return {
     name: 'one restart of an unhealthy workspace',
-    recorded: (id, _before, after) => {
+    recorded: (id, before, after) => {
       const last = restarts.get(id);
       if (last !== undefined && (after === null || isSpent(after, last.generation))) restarts.delete(id);
       const runId = after?.unhealthyRestart?.runId;
-      if (after == null || runId === undefined) return null;
+      if (after == null || runId === undefined || runId === before?.unhealthyRestart?.runId) return null;
       const first = restarts.get(id);
       if (first !== undefined && first.runId !== runId)
         return `${id} was restarted for ${first.runId}, and again for ${runId}`;
@@ -281,7 +281,8 @@ function noIdleStopOfTheBusy({ records, clock }: World): Invariant {
       const desired = records.desired.valueFor(id);
       const report = records.reports.valueFor(id);
       // It ends for another reason.
-      if (records.observed.valueFor(id)?.halt?.generation === generation) return null;
+      const record = records.observed.valueFor(id);
+      if (record?.halt?.generation === generation || record?.unhealthyRestart?.runId === runId) return null;
       if (desired?.spec.stopReason !== 'Inactivity' || desired.spec.idleSince === undefined) return null;
       const onlyIdle =
         desired.metadata.deletionRequestedAt === undefined &&

@@ -20,13 +20,18 @@ export async function minimise(failed: Outcome, mutant: Mutant | null = null): P
     best = outcome;
     return true;
   };
-  for (let size = Math.ceil(best.story.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
+  let size = best.story.length;
+  let before: number;
+  do {
+    size = Math.ceil(size / 2);
+    before = best.story.length;
     let start = 0;
     while (start < best.story.length && tries < TRIES) {
       const { story } = best;
       const shorter = [...story.slice(0, start), ...story.slice(start + size)];
       if (!(await stillFails(shorter))) start += size;
     }
-  }
+    // What one event was needed for may have gone with another one.
+  } while (size > 1 || best.story.length < before);
   return best;
 }
