@@ -134,7 +134,7 @@ describe('Bad input and faults, on the real thing', function () {
     bucket.close();
   });
 
-  it('brings a workspace back whose container was killed, each of the three times that Swarm tries (R3.4)', async () => {
+  it('brings a workspace back whose container was killed, each of the three times that Swarm tries, and then stops it as Crashed (R3.4)', async () => {
     const bucket = new Bucket(berth, `crash-${unique}`);
     const { containerId: id, urls } = await berth.start({ bucketId: bucket.name });
     ids.add(id);
@@ -157,6 +157,13 @@ describe('Bad input and faults, on the real thing', function () {
       await berth.shell(id, `echo ${round} > /workspace/round.txt`);
       await eventually('synced', async () => (await bucket.get('round.txt')) === `${round}\n`);
     }
+    await berth.shell(id, 'echo last > /workspace/round.txt');
+    await run('docker', ['kill', await berth.containerOf(id)]);
+    await eventually('it is stopped', async () => (await berth.view(id)).status === 'stopped', 120_000);
+    expect((await berth.view(id)).shutdownReason).to.equal('Crashed');
+    // What only its volume had is rescued, and whoever starts it gets another three.
+    await eventually('rescued', async () => (await bucket.get('round.txt')) === 'last\n', 120_000);
+    expect((await berth.api('POST', `/api/containers/${id}/start?wait=120`)).status).to.equal(200);
     const view = await berth.remove(id);
     expect(view.shutdownReason).to.equal('UserRequest');
     bucket.close();

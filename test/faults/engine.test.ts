@@ -11,12 +11,14 @@ const run = promisify(execFile);
 const ROUNDS = Number(process.env['BERTH_TEST_ENGINE_KILLS'] ?? 3);
 /** Time for the engine to come back, Swarm to start all services anew, and a rescue or two. */
 const BACK_MS = 240_000;
+/** Workspaces under which it is restarted. */
+const COUNT = 5;
 const MOMENTS = ['starts', 'is edited', 'stops'] as const;
 
-/** Kills the Docker Engine as a crash of the host would, and brings it back. */
-async function killEngine(): Promise<void> {
+/** Ends the Docker Engine, as a crash of the host would (SIGKILL) or an operator, and brings it back. */
+async function endEngine(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
   const pid = Number(await readFile('/var/run/docker.pid', 'utf8'));
-  process.kill(pid, 'SIGKILL');
+  process.kill(pid, signal);
   const gone = async () =>
     readFile(`/proc/${pid}/stat`).then(
       (stat) => / Z /.test(String(stat)),
@@ -26,8 +28,8 @@ async function killEngine(): Promise<void> {
   await run('manifests/host/engine.sh');
 }
 
-describe('the Docker Engine is killed', function () {
-  this.timeout(ROUNDS * 2 * BACK_MS);
+describe('the Docker Engine ends', function () {
+  this.timeout((ROUNDS + 1) * 2 * BACK_MS);
   const berth = new Berth();
   const bucket = new Bucket(berth, `engine-${randomBytes(4).toString('hex')}`);
   const ids: string[] = [];
@@ -48,15 +50,49 @@ describe('the Docker Engine is killed', function () {
       return json;
     }, 240);
 
+  it(`restarted under ${COUNT} workspaces: all are healthy again, no file is lost`, async () => {
+    const all = Array.from({ length: COUNT }, () => `e-${randomBytes(5).toString('hex')}`);
+    ids.push(...all);
+    const filesOf = new Map(all.map((id) => [id, new EditedFiles(berth, bucket, id)]));
+    await Promise.all(
+      all.map((id) => berth.start({ bucketId: bucket.name, prefix: id, name: id, image: 'berth/testspace' })),
+    );
+    const before = await Promise.all(all.map((id) => berth.containerOf(id)));
+    await Promise.all([...filesOf].map(([id, files]) => files.edit(id, 'before')));
+    await endEngine('SIGTERM');
+    for (const [index, id] of all.entries()) {
+      await eventually(
+        `another container of ${id} runs`,
+        () =>
+          berth.containerOf(id).then(
+            (now) => now !== before[index],
+            () => false,
+          ),
+        BACK_MS,
+      );
+      const healthy = async () => {
+        const { status, health } = await view(id);
+        return status === 'running' && health.status === 'healthy';
+      };
+      await eventually(`${id} is healthy`, healthy, BACK_MS);
+    }
+    for (const [id, files] of filesOf) {
+      await files.expectOnDisk(id);
+      await files.edit(id, 'after');
+    }
+    await Promise.all(all.map((id) => berth.remove(id)));
+    for (const files of filesOf.values()) await files.expectInBucket();
+  });
+
   for (let round = 0; round < ROUNDS; round++) {
     const moment = MOMENTS[round % MOMENTS.length];
-    it(`while a workspace ${moment}: no file is lost, nothing is left over`, async () => {
+    it(`killed while a workspace ${moment}: no file is lost, nothing is left over`, async () => {
       const prefix = `round-${round}`;
       const files = new EditedFiles(berth, bucket, prefix);
       const id = `e-${randomBytes(5).toString('hex')}`;
       ids.push(id);
       const body = { bucketId: bucket.name, prefix, name: id, image: 'berth/testspace' };
-      const strike = () => pause(random(2_500)).then(killEngine);
+      const strike = () => pause(random(2_500)).then(() => endEngine('SIGKILL'));
 
       if (moment === 'starts') {
         await berth.api('POST', '/api/containers/start', body);
