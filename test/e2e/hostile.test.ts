@@ -102,6 +102,16 @@ describe('From inside a hostile workspace', function () {
     }
   }
 
+  it('each workspace is on a network of its own, with nobody but the gateway', async () => {
+    for (const id of [hostile, victim]) {
+      const { stdout } = await run('docker', ['network', 'inspect', `${berth.stack}-ws-${id}`]);
+      const [network] = JSON.parse(stdout) as [{ Containers: Record<string, { Name: string }> }];
+      const members = Object.entries(network.Containers).filter(([key]) => !key.startsWith('lb-'));
+      const names = members.map(([, { Name }]) => Name.split('.')[0]);
+      expect(names).to.have.members([`${berth.stack}-ws-${id}`, `${berth.stack}_gateway`]);
+    }
+  });
+
   it('what everybody may reach of the host is among it', () => {
     const { port } = listener.address() as AddressInfo;
     const ports = new Set(rows.get('the host')!.targets.map(portOf));
