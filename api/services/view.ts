@@ -64,6 +64,7 @@ export function viewOf(facts: Facts, settings: ViewSettings): WorkspaceView | nu
     health: healthOf(status, life),
     lastSyncAt: report?.sync.lastSyncAt ?? null,
     sync: report === null ? null : syncOf(report.sync),
+    disk: report?.disk ?? null,
     finalSync: life?.finalSync ?? report?.finalSync ?? null,
     conditions: conditionsOf(declaration, life),
     labels: inForce?.metadata.labels ?? {},

@@ -34,10 +34,7 @@ const prefixName = z
     /^$|^[A-Za-z0-9_.-]+(\/[A-Za-z0-9_.-]+)*$/,
     'a prefix is a path of letters, digits, "_", "." and "-", without a slash at its ends',
   )
-  .regex(
-    /^(?!(.*\/)?\.(\.|berth)?(\/|$))/,
-    'a prefix must not contain the steps ".", ".." or ".berth"',
-  );
+  .regex(/^(?!(.*\/)?\.(\.|berth)?(\/|$))/, 'a prefix must not contain the steps ".", ".." or ".berth"');
 
 const labelsSchema = z
   .record(

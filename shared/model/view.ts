@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { resourcesSchema } from './desired.js';
+import { diskSchema } from './disk.js';
 import { HEALTH_STATUSES, healthSchema } from './health.js';
 import { activitySchema } from './idle.js';
 import { conditionSchema, historyEventSchema, PHASES, SHUTDOWN_REASONS } from './observed.js';
@@ -47,6 +48,8 @@ export const workspaceViewSchema = z
     lastSyncAt: time.nullable(),
     /** What the agent of this run last said of its sync; null before it said anything. */
     sync: agentReportSchema.shape.sync.omit({ lastSyncAt: true }).nullable(),
+    /** What it takes of the server's disk; null before that was added up. */
+    disk: diskSchema.nullable(),
     finalSync: finalSyncSchema.nullable(),
     conditions: z.array(conditionSchema),
     labels: z.record(z.string(), z.string()),
