@@ -64,8 +64,8 @@ describe('From inside a hostile workspace', function () {
   before(async () => {
     await Promise.all(
       [
-        { name: hostile, bucketId: hostile },
-        { name: victim, bucketId: victim, image: 'berth/testspace' },
+        { name: hostile, bucketId: hostile, image: 'berth/workspace' },
+        { name: victim, bucketId: victim },
       ].map((body) => berth.start(body)),
     );
     container = await berth.containerOf(hostile);

@@ -64,11 +64,8 @@ export function serviceSpec(input: ServiceSpecInput): CreateServiceOptions {
         HealthCheck: { Test: ['NONE'] },
         // The image brings its own init.
         Init: false,
-        // Watchers and language servers hold many files open; a core dump would fill the disk, with secrets in it.
-        Ulimits: [
-          { Name: 'nofile', Soft: 65_536, Hard: 1_048_576 },
-          { Name: 'core', Soft: 0, Hard: 0 },
-        ],
+        // A core dump would fill the disk, with whatever the program knew.
+        Ulimits: [{ Name: 'core', Soft: 0, Hard: 0 }],
         CapabilityDrop: ['ALL'],
         CapabilityAdd: AGENT_CAPABILITIES.map((capability) => `CAP_${capability}`),
       },
