@@ -27,7 +27,7 @@ const ESCAPES: Record<string, string> = {
   'make a user namespace': 'unshare --user --map-root-user true',
   'make a network namespace': 'unshare --net true',
   'set a parameter of the kernel': 'f=/proc/sys/net/ipv4/ip_forward; cat $f >$f',
-  'see a process of the host': '[ "$(readlink /proc/1/exe)" != "$(readlink /usr/bin/tini)" ]',
+  'see a process of the host': '[ "$(cat /proc/1/comm)" != tini ]',
   'speak to the Docker Engine': '[ -S /var/run/docker.sock ]',
   'make a device': 'mknod /tmp/berth-device b 7 0 && rm /tmp/berth-device',
 };
@@ -159,7 +159,7 @@ describe('From inside a hostile workspace', function () {
       expect(codes).to.have.length(hosts.length * paths.length);
       expect([...new Set(codes)]).to.deep.equal(['404']);
       // The control: this call it does pass on.
-      const call = `curl -s -o /dev/null -w '%{http_code}' -X POST http://berth-gateway:7070/agent/${victim}/report`;
+      const call = `curl -s -o /dev/null -w '%{http_code}' -X PUT http://berth-gateway:7070/agent/report`;
       expect(await execIn(container, ['bash', '-c', call], user)).to.equal('401');
     });
 
