@@ -159,11 +159,10 @@ curl_trust() {
 # The folder that shows the service certs the operator's files, also where these are links into another
 # one (certbot: live/ and archive/), so that it sees new ones.
 certificate_folder() {
-  local file path folder=''
+  local file path folder=${BERTH_TLS_CERT%/*}
   for file in "$BERTH_TLS_CERT" "$BERTH_TLS_KEY"; do
     for path in "$file" "$(realpath -- "$file" || echo "$file")"; do
       path=${path%/*}
-      folder=${folder:-$path}
       while [[ "$path/" != "$folder/"* ]]; do folder=${folder%/*}; done
     done
   done

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 
 export interface Handshake {
   /** Null: refused. */
@@ -35,11 +36,8 @@ export function handshake(port: number, host: string, ...options: string[]): Pro
 }
 
 /** Every cipher suite below TLS 1.3 that this openssl can offer. */
-export function ciphersOfOpenssl(): Promise<string[]> {
-  return new Promise((resolve, reject) => {
-    execFile('openssl', ['ciphers', '-s', '-tls1_2', 'ALL:COMPLEMENTOFALL:@SECLEVEL=0'], (error, stdout) => {
-      if (error) reject(error);
-      else resolve(stdout.trim().split(':'));
-    });
-  });
+export async function ciphersOfOpenssl(): Promise<string[]> {
+  const all = 'ALL:COMPLEMENTOFALL:@SECLEVEL=0';
+  const { stdout } = await promisify(execFile)('openssl', ['ciphers', '-s', '-tls1_2', all]);
+  return stdout.trim().split(':');
 }
