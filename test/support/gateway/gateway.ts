@@ -82,6 +82,10 @@ export class Gateway {
     writeFileSync(path.join(this.routes, `${id}.yaml`), stringify(tree['traefik']));
   }
 
+  async choosePorts(): Promise<void> {
+    [this.httpPort = 0, this.httpsPort = 0] = await freePorts(2);
+  }
+
   /**
    * @param settings - of the gateway's service
    * @param more - arguments of Traefik, beside those of the stack
@@ -91,7 +95,7 @@ export class Gateway {
     settings: Record<string, string> = {},
     more: string[] = [],
   ): Promise<void> {
-    if (this.httpsPort === 0) [this.httpPort = 0, this.httpsPort = 0] = await freePorts(2);
+    if (this.httpsPort === 0) await this.choosePorts();
     const file = path.join(this.routes, 'routes.yaml');
     let text = readFileSync(file, 'utf8');
     for (const [from, to] of Object.entries(backends)) text = text.replaceAll(from, to);
