@@ -31,7 +31,7 @@ plan: ## what the controller would do next, without doing it: W=<workspace>, DIR
 status: ## what runs
 	@$(HOST)/status.sh
 
-logs: ## logs: S=api|controller|gateway|s3|guard or W=<workspace>, F=1 follows, N=lines
+logs: ## logs: S=api|controller|gateway|certs|s3|guard or W=<workspace>, F=1 follows, N=lines
 	@S="$(S)" W="$(W)" F="$(F)" N="$(N)" $(HOST)/logs.sh
 
 guard: ## apply the firewall rules that isolate workspaces
