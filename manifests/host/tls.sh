@@ -35,6 +35,8 @@ local_certificate() {
 acme_files() {
   mkdir -p "$ACME"
   authority BERTH_ACME_CA "$ACME/server-ca.crt"
+  [[ "$BERTH_ACME_CHALLENGE" != http || "$BERTH_HTTP_PORT" == 80 ]] ||
+    note "the proof comes to port 80: it has to be led to port $BERTH_HTTP_PORT of this machine"
   copy_of BERTH_ACME_DNS_ENV_FILE "$ACME/provider.env" 600
   [[ ! -e "$ACME/provider.env" ]] || ! grep -Evq '^[[:space:]]*(#.*)?$|^[A-Za-z_][A-Za-z0-9_]*=' "$ACME/provider.env" ||
     fail "BERTH_ACME_DNS_ENV_FILE=$BERTH_ACME_DNS_ENV_FILE has lines that are not KEY=VALUE" 'correct them'
