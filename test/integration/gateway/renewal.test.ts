@@ -4,14 +4,11 @@ import { X509Certificate } from 'node:crypto';
 import { mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import tls from 'node:tls';
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { expect } from 'chai';
+import { putAgedCertificate } from '../../support/gateway/aged.js';
 import { Authority } from '../../support/gateway/authority.js';
 import { Gateway } from '../../support/gateway/gateway.js';
 import { eventually } from '../../support/swarm.js';
-
-const run = promisify(execFile);
 
 /** The service certs and the gateway as they are in a stack, but on loopback and in a hurry. */
 describe('Certificates change while the gateway runs', function () {
@@ -65,38 +62,7 @@ describe('Certificates change while the gateway runs', function () {
   const daysLeft = ({ validTo }: X509Certificate) => (Date.parse(validTo) - Date.now()) / 86_400_000;
 
   describe('BERTH_TLS=local', () => {
-    /** Puts a certificate of the local authority in force that is good for so many days. */
-    const age = async (days: number) => {
-      const [ca, caKey, csr] = ['tls/ca.crt', 'secrets/ca.key', 'old.csr'].map((name) => gateway.state(name));
-      const [key, crt, ext] = ['old.key', 'old.crt', 'old.ext'].map((name) => gateway.state(name));
-      await writeFile(ext ?? '', `subjectAltName=DNS:${gateway.domain},DNS:*.${gateway.domain}`);
-      const about = [
-        '-newkey',
-        'rsa:2048',
-        '-nodes',
-        '-keyout',
-        key ?? '',
-        '-subj',
-        '/O=Berth',
-        '-out',
-        csr ?? '',
-      ];
-      await run('openssl', ['req', '-new', ...about]);
-      const by = ['-CA', ca ?? '', '-CAkey', caKey ?? '', '-CAcreateserial', '-extfile', ext ?? ''];
-      await run('openssl', [
-        'x509',
-        '-req',
-        '-in',
-        csr ?? '',
-        ...by,
-        '-days',
-        String(days),
-        '-out',
-        crt ?? '',
-      ]);
-      await rename(key ?? '', gateway.state('tls/tls.key'));
-      await rename(crt ?? '', gateway.state('tls/tls.crt'));
-    };
+    const age = (days: number) => putAgedCertificate(gateway.state(), gateway.domain, days);
 
     it('is renewed 30 days before its end, and served without a restart that would break connections', async () => {
       await gateway.certify();
