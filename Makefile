@@ -31,7 +31,7 @@ plan: ## what the controller would do next, without doing it: W=<workspace>, DIR
 status: ## what runs
 	@$(HOST)/status.sh
 
-logs: ## logs: S=api|controller|gateway|s3|guard or W=<workspace>, F=1 follows, N=lines
+logs: ## logs: S=api|controller|gateway|certs|s3|guard or W=<workspace>, F=1 follows, N=lines
 	@S="$(S)" W="$(W)" F="$(F)" N="$(N)" $(HOST)/logs.sh
 
 guard: ## apply the firewall rules that isolate workspaces
@@ -45,7 +45,7 @@ build: node_modules/.package-lock.json ## bundle the programs into dist/
 	@$(WITH_NODE) npm run --silent build
 
 check: node_modules/.package-lock.json ## types, lint, unit and property tests, simulation; needs no Docker
-	@for script in $(HOST)/*.sh manifests/guard/*.sh manifests/images/scripts/*.sh; do bash -n "$$script" || exit 1; done
+	@for script in $(HOST)/*.sh manifests/{guard,gateway,certs}/*.sh manifests/images/scripts/*.sh; do bash -n "$$script" || exit 1; done
 	@$(WITH_NODE) npm run --silent types && npm run --silent lint && npx mocha 'test/unit/**/*.test.ts' 'test/property/**/*.test.ts' 'test/simulation/**/*.test.ts'
 
 test: node_modules/.package-lock.json ## check, then integration, contract and end-to-end tests on real Docker (as root)

@@ -26,6 +26,7 @@ const SETTINGS = {
       .default('berth'),
   ),
   BERTH_IMAGE_TAG: setting(z.string().default('latest')),
+  BERTH_TLS: setting(z.enum(['local', 'files', 'acme']).default('local')),
   BERTH_ADDRESS_POOL: setting(cidr.default('10.201.0.0/16')),
   BERTH_S3_CREATE_BUCKETS: setting(z.string().optional()),
   BERTH_SYNC_INTERVAL: secondsSetting(15),

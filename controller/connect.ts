@@ -1,9 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
 import { signAgentToken } from '../shared/agent-token.js';
 import type { Clock } from '../shared/clock.js';
 import { idleDefaultsOf } from '../shared/config.js';
-import { BerthError, messageOf } from '../shared/errors.js';
 import { durationMs } from '../shared/model/duration.js';
 import { urlsOf } from '../shared/model/urls.js';
 import { endpointOf } from '../shared/s3/settings.js';
@@ -19,6 +16,7 @@ import { S3WriteConditions } from './adapters/s3-conditions.js';
 import { S3Receipts } from './adapters/s3-receipts.js';
 import type { ControllerSettings } from './config.js';
 import { namesOf } from './names.js';
+import { privateAuthority } from './private-authority.js';
 import type { Policy } from './plan/types.js';
 import type { ServiceRequest } from './ports/cluster.js';
 
@@ -46,7 +44,7 @@ export async function connect(
   const prober = new HttpsProber({
     gateway: settings.BERTH_GATEWAY_ADDRESS,
     domain: settings.BERTH_DOMAIN,
-    ca: await localCa(settings),
+    ca: await privateAuthority(settings),
   });
   const s3 = { ...settings.s3, endpoint: endpointOf(settings) };
   return {
@@ -96,14 +94,4 @@ async function environmentOf(
     },
     token,
   );
-}
-
-/** The gateway's certificate is vouched for by this Berth's own authority. */
-async function localCa(settings: ControllerSettings): Promise<string> {
-  const file = path.join(settings.BERTH_STATE_DIR, 'tls', 'ca.crt');
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw new BerthError('BERTH_CA_MISSING', `${file}: ${messageOf(error)}; \`make up\` makes it`);
-  }
 }

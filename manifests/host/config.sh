@@ -9,6 +9,16 @@ config_defaults=(
   BERTH_STATE_DIR=/var/lib/berth
   BERTH_HTTP_PORT=80
   BERTH_HTTPS_PORT=443
+  BERTH_TLS=local
+  BERTH_TLS_CERT=
+  BERTH_TLS_KEY=
+  BERTH_TLS_CA=
+  BERTH_ACME_EMAIL=
+  BERTH_ACME_SERVER=https://acme-v02.api.letsencrypt.org/directory
+  BERTH_ACME_CA=
+  BERTH_ACME_CHALLENGE=http
+  BERTH_ACME_DNS_PROVIDER=
+  BERTH_ACME_DNS_ENV_FILE=
   BERTH_ADDRESS_POOL=10.201.0.0/16
   BERTH_ADVERTISE_ADDR=127.0.0.1
   BERTH_API_KEYS=
@@ -70,6 +80,7 @@ config_validate() {
     ((${!name} < 65536)) || fail "$name=${!name} is not a port" "correct $name in .env"
   done
   [[ "$BERTH_HTTP_PORT" != "$BERTH_HTTPS_PORT" ]] || fail 'BERTH_HTTP_PORT and BERTH_HTTPS_PORT are the same' 'give them different ports in .env'
+  config_validate_tls
   config_match BERTH_IDLE_TIMEOUT 'off|[1-9][0-9]{0,5}[smhd]' 'off, or a number and a unit, such as 10m'
   config_match BERTH_ACTIVITY_SIGNALS '(files|terminal|cpu|traffic)(, *(files|terminal|cpu|traffic))*' 'a list of files, terminal, cpu and traffic'
   config_match BERTH_MAX_AGE '([1-9][0-9]{0,5}[smhd])?' 'a number and a unit, such as 12h, or empty'
@@ -80,6 +91,30 @@ config_validate() {
   for name in BERTH_SYNC_INTERVAL BERTH_START_DEADLINE BERTH_STOP_DEADLINE BERTH_STOP_GRACE BERTH_HEALTH_INTERVAL; do
     config_match "$name" '[1-9][0-9]{0,5}' 'a number of seconds'
   done
+}
+
+config_validate_tls() {
+  local name path='/[A-Za-z0-9._/@+-]+'
+  config_match BERTH_TLS 'local|files|acme' 'local, files or acme'
+  for name in BERTH_TLS_CERT BERTH_TLS_KEY BERTH_TLS_CA BERTH_ACME_CA BERTH_ACME_DNS_ENV_FILE; do
+    config_match "$name" "($path)?" 'an absolute path of letters, digits and ._@+-, or empty'
+  done
+  config_match BERTH_ACME_SERVER 'https://[^[:space:]]+' "the https URL of an ACME server's directory"
+  config_match BERTH_ACME_EMAIL '([^[:space:]@"]+@[^[:space:]@"]+)?' 'a mail address, or empty'
+  config_match BERTH_ACME_CHALLENGE 'http|tls|dns' 'http, tls or dns'
+  config_match BERTH_ACME_DNS_PROVIDER '[a-z0-9]*' 'the code of a DNS provider as Traefik knows it, such as cloudflare, or empty'
+  if [[ "$BERTH_TLS" == files ]]; then
+    for name in BERTH_TLS_CERT BERTH_TLS_KEY; do config_needs "$name" BERTH_TLS=files; done
+  elif [[ "$BERTH_TLS" == acme ]]; then
+    config_needs BERTH_ACME_EMAIL BERTH_TLS=acme
+    [[ "$BERTH_ACME_CHALLENGE" != dns ]] || config_needs BERTH_ACME_DNS_PROVIDER BERTH_ACME_CHALLENGE=dns
+    [[ "$BERTH_DOMAIN" != *.localhost || "$BERTH_ACME_SERVER" != *letsencrypt.org/* ]] ||
+      fail "no public authority issues certificates for BERTH_DOMAIN=$BERTH_DOMAIN" 'set your own domain, or BERTH_TLS=local, in .env'
+  fi
+}
+
+config_needs() { # $1: a setting that is empty, $2: the one that needs it
+  [[ -n "${!1}" ]] || fail "$2 needs $1, which is empty" "set $1 in .env (see .env.example)"
 }
 
 # The first /24 of the pool is the control network; its first address belongs to the bridge.
@@ -109,3 +144,33 @@ config_load() {
 }
 
 bundled_s3() { [[ -z "$BERTH_S3_ENDPOINT" ]]; }
+
+# The authority that clients have to be told of; nothing where the public ones vouch for the certificate.
+private_ca() {
+  local file="$BERTH_STATE_DIR/tls/private-ca.crt"
+  [[ "$BERTH_TLS" != local ]] || file="$BERTH_STATE_DIR/tls/ca.crt"
+  [[ ! -s "$file" ]] || echo "$file"
+}
+# The same as arguments of curl, a line each.
+curl_trust() {
+  local file
+  file=$(private_ca)
+  [[ -z "$file" ]] || printf '%s\n' --cacert "$file"
+}
+
+# The folder that shows the service certs the operator's files, also where these are links into another
+# one (certbot: live/ and archive/), so that it sees new ones.
+certificate_folder() {
+  local file path folder=${BERTH_TLS_CERT%/*}
+  for file in "$BERTH_TLS_CERT" "$BERTH_TLS_KEY"; do
+    for path in "$file" "$(realpath -- "$file" || echo "$file")"; do
+      path=${path%/*}
+      while [[ "$path/" != "$folder/"* ]]; do folder=${folder%/*}; done
+    done
+  done
+  # It hides what the container has in its place.
+  [[ ! "$folder" =~ ^(/(etc|home|opt|root|run|srv|tmp|usr|usr/[^/]+|var))?$ &&
+    ! "$folder" =~ ^/(bin|boot|dev|lib[^/]*|proc|sbin|sys|opt/berth)(/|$) ]] ||
+    fail "BERTH_TLS_CERT and BERTH_TLS_KEY have only ${folder:-/} in common" 'put both into a folder of their own, such as /etc/berth-tls'
+  echo "$folder"
+}

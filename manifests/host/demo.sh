@@ -34,11 +34,12 @@ if ! grep -Eq '^ *state: *"?running' "$DESIRED" || grep -q 'deletionRequestedAt'
   exit 0
 fi
 
+mapfile -t TRUST < <(curl_trust)
 # The record may be older than the last make down, so the route is asked too. Any answer of the
 # workspace will do; Traefik itself says 404 (no route) or 502 to 504 (nobody there).
 routed() {
   local host="demo-code.$BERTH_DOMAIN" status
-  status=$(curl --silent --output /dev/null --write-out '%{http_code}' --max-time 5 --cacert "$BERTH_STATE_DIR/tls/ca.crt" \
+  status=$(curl --silent --output /dev/null --write-out '%{http_code}' --max-time 5 "${TRUST[@]}" \
     --resolve "$host:$BERTH_HTTPS_PORT:127.0.0.1" "https://$host$BERTH_PORT_SUFFIX/" || true)
   [[ "$status" != 000 && "$status" != 404 && "$status" != 50[234] ]]
 }

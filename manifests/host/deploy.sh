@@ -15,12 +15,14 @@ BERTH_CONTROL_IMAGE=$(image control)
 BERTH_GATEWAY_IMAGE=$(image gateway)
 BERTH_GUARD_IMAGE=$(image guard)
 BERTH_SECRETS_REVISION=$(revision "$BERTH_STATE_DIR"/secrets/{s3.env,agent-token.key})
-BERTH_TLS_REVISION=$(revision "$BERTH_STATE_DIR"/tls/{ca,tls}.crt)
+# The gateway takes another certificate by itself; who trusts an authority is restarted for another one.
+BERTH_TLS_REVISION=$(private_ca | xargs --no-run-if-empty cat | revision)
+BERTH_ACME_REVISION=$({ cat "$BERTH_STATE_DIR"/acme/{server-ca.crt,provider.env} 2>/dev/null || true; } | revision)
 # What the guard reads the host's nameservers from. systemd-resolved replaces its files, so its
 # folder is shown to the guard; /etc as a whole would show too much.
 BERTH_RESOLVER=/etc/resolv.conf
 [[ ! -d /run/systemd/resolve ]] || BERTH_RESOLVER=/run/systemd/resolve
-export BERTH_CONTROL_IMAGE BERTH_GATEWAY_IMAGE BERTH_GUARD_IMAGE BERTH_SECRETS_REVISION BERTH_TLS_REVISION BERTH_RESOLVER
+export BERTH_CONTROL_IMAGE BERTH_GATEWAY_IMAGE BERTH_GUARD_IMAGE BERTH_SECRETS_REVISION BERTH_TLS_REVISION BERTH_ACME_REVISION BERTH_RESOLVER
 
 files=(--compose-file "$ROOT/manifests/stack.yaml")
 export BERTH_S3_BUNDLED=false
@@ -28,6 +30,14 @@ if bundled_s3; then
   BERTH_S3_IMAGE=$(image s3)
   export BERTH_S3_IMAGE BERTH_S3_BUNDLED=true
   files+=(--compose-file "$ROOT/manifests/stack.s3.yaml")
+fi
+
+if [[ "$BERTH_TLS" != acme ]]; then
+  BERTH_CERTS_IMAGE=$(image certs)
+  BERTH_TLS_SOURCE="$BERTH_STATE_DIR/secrets/ca.key"
+  [[ "$BERTH_TLS" == local ]] || BERTH_TLS_SOURCE=$(certificate_folder)
+  export BERTH_CERTS_IMAGE BERTH_TLS_SOURCE
+  files+=(--compose-file "$ROOT/manifests/stack.certs.yaml")
 fi
 
 step "Deploying the stack $BERTH_STACK"

@@ -6,10 +6,10 @@ source "$(dirname "$0")/config.sh"
 config_load
 
 targets=("$@")
-((${#targets[@]} > 0)) || targets=(workspace control gateway s3 guard testspace)
+((${#targets[@]} > 0)) || targets=(workspace control gateway s3 guard certs testspace)
 
 readonly INPUTS=(package.json package-lock.json .npmrc build.mjs tsconfig.json
-  shared api controller agent manifests/gateway manifests/guard manifests/images)
+  shared api controller agent manifests/gateway manifests/guard manifests/certs manifests/images)
 readonly LOGS="${BERTH_LOG_DIR:-/var/log}"
 readonly STAMPS="$ROOT/.cache/images/$BERTH_IMAGE_TAG"
 

@@ -22,7 +22,7 @@ fi
 step 'Removing ended containers, volumes, images and the state folder'
 remove_ended
 workspace_volumes | xargs --no-run-if-empty docker volume rm >/dev/null
-for name in workspace testspace control gateway s3 guard; do
+for name in workspace testspace control gateway s3 guard certs; do
   docker image rm "berth/$name:$BERTH_IMAGE_TAG" >/dev/null 2>&1 || true
 done
 rm -rf "$ROOT/.cache/images/${BERTH_IMAGE_TAG:?}"

@@ -6,9 +6,12 @@ source "$(dirname "$0")/config.sh"
 config_load
 
 readonly API="api.$BERTH_DOMAIN"
+mapfile -t TRUST < <(curl_trust)
+# An authority may take minutes, the first time.
+PATIENCE=$([[ "$BERTH_TLS" == acme ]] && echo 300 || echo 120)
 # The name is resolved here: a server's own resolver need not know the domain.
 get() { # $1: path; 0 only for an answer below 400
-  curl --silent --show-error --fail --output /dev/null --max-time 5 --cacert "$BERTH_STATE_DIR/tls/ca.crt" \
+  curl --silent --show-error --fail --output /dev/null --max-time 5 "${TRUST[@]}" \
     --resolve "$API:$BERTH_HTTPS_PORT:127.0.0.1" "https://$API$BERTH_PORT_SUFFIX$1" 2>/dev/null
 }
 
@@ -30,8 +33,9 @@ wait_until 120 0.3 settled || {
   explain
   fail 'the services of the stack were not replaced within 120 s' "docker stack ps --no-trunc $BERTH_STACK; then run make up again"
 }
-wait_until 120 0.3 get /healthz || {
+wait_until "$PATIENCE" 0.3 get /healthz || {
   explain
+  [[ "$BERTH_TLS" != acme ]] || note "perhaps there is no certificate yet: $BERTH_ACME_SERVER has to reach $API (see docs/tls.md)"
   fail 'the API does not answer through the gateway' "make logs S=gateway, make logs S=api; then run make up again"
 }
 wait_until 60 0.3 get /readyz || {

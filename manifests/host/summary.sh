@@ -6,7 +6,7 @@ source "$(dirname "$0")/config.sh"
 config_load
 
 api="https://api.$BERTH_DOMAIN$BERTH_PORT_SUFFIX"
-ca="$BERTH_STATE_DIR/tls/ca.crt"
+ca=$(private_ca)
 observed="$BERTH_STATE_DIR/observed/demo.json"
 
 echo
@@ -22,9 +22,11 @@ fi
 echo
 echo "API                  $api"
 bundled_s3 && echo "S3                   https://s3.$BERTH_DOMAIN$BERTH_PORT_SUFFIX (keys: $BERTH_STATE_DIR/secrets/s3.env)"
-echo "Certificate to trust $ca"
-echo '  browsers: import it under Settings > Certificates > Authorities'
-echo "  system:   cp $ca /usr/local/share/ca-certificates/$BERTH_STACK-ca.crt && update-ca-certificates"
+if [[ -n "$ca" ]]; then
+  echo "Certificate to trust $ca"
+  echo '  browsers: import it under Settings > Certificates > Authorities'
+  echo "  system:   cp $ca /usr/local/share/ca-certificates/$BERTH_STACK-ca.crt && update-ca-certificates"
+fi
 echo
 if [[ -n "${BERTH_FIRST_KEY:-}" ]]; then
   echo "API key (shown this once, kept nowhere in clear):"
@@ -41,6 +43,6 @@ esac
 cat <<EXAMPLE
 
 Start another workspace:
-  curl --cacert $ca$where -H "Authorization: Bearer $key" -H 'Content-Type: application/json' \\
+  curl${ca:+ --cacert $ca}$where -H "Authorization: Bearer $key" -H 'Content-Type: application/json' \\
     -d '{"bucketId":"demo2"}' '$api/api/containers/start?wait=60'
 EXAMPLE

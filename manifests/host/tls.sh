@@ -1,60 +1,58 @@
 #!/usr/bin/env bash
-# A certificate authority of this Berth, and its certificate for the domain and everything one
-# label below it. The certificate is renewed when it has less than 30 days left or the domain changed.
+# The certificate for the domain and everything one label below it, by BERTH_TLS (docs/tls.md): of this
+# Berth's own authority, or the operator's files, or what the gateway needs to ask an ACME server itself.
+# What is good already stays. The service certs goes on from here by the same rules.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 source "$(dirname "$0")/config.sh"
 config_load
 umask 077
+source "$ROOT/manifests/certs/pair.sh"
+source "$ROOT/manifests/certs/authority.sh"
+source "$ROOT/manifests/certs/files.sh"
+readonly ACME="$BERTH_STATE_DIR/acme"
 
-readonly TLS="$BERTH_STATE_DIR/tls" CA_KEY="$BERTH_STATE_DIR/secrets/ca.key"
-readonly MONTH=$((30 * 24 * 3600))
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+or_fail() { "$@" || fail "$WRONG" "$NEXT"; }
 
-ca_is_good() {
-  [[ -s "$CA_KEY" && -s "$TLS/ca.crt" ]] && openssl x509 -in "$TLS/ca.crt" -noout -checkend "$MONTH" >/dev/null
+# A file of the operator's, in the state folder or gone from there with its setting.
+copy_of() { # $1: name of the setting, $2: where, $3: mode
+  local file=${!1}
+  [[ -n "$file" ]] || { rm -f "$2" && return; }
+  [[ -r "$file" && -f "$file" ]] || fail "$1=$file cannot be read" "put the file there, or correct $1 in .env"
+  cmp -s "$file" "$2" || put_in_place "$file" "$2" "$3"
 }
-make_ca() {
-  step "Making this Berth's own certificate authority"
-  openssl ecparam -name prime256v1 -genkey -noout -out "$work/ca.key"
-  openssl req -x509 -new -key "$work/ca.key" -sha256 -days 3650 -out "$work/ca.crt" \
-    -subj "/O=Berth/CN=Berth local CA $(openssl rand -hex 4)" \
-    -addext 'basicConstraints=critical,CA:TRUE,pathlen:0' -addext 'keyUsage=critical,keyCertSign,cRLSign'
-  chmod 644 "$work/ca.crt"
-  mv "$work/ca.key" "$CA_KEY"
-  mv "$work/ca.crt" "$TLS/ca.crt"
-}
-
-leaf_is_good() {
-  [[ -s "$TLS/tls.key" && -s "$TLS/tls.crt" ]] &&
-    openssl x509 -in "$TLS/tls.crt" -noout -checkend "$MONTH" >/dev/null &&
-    openssl x509 -in "$TLS/tls.crt" -noout -checkhost "$BERTH_DOMAIN" | grep -q 'does match' &&
-    openssl x509 -in "$TLS/tls.crt" -noout -checkhost "any.$BERTH_DOMAIN" | grep -q 'does match' &&
-    openssl verify -CAfile "$TLS/ca.crt" "$TLS/tls.crt" >/dev/null 2>&1
-}
-make_leaf() {
-  step "Making the certificate for $BERTH_DOMAIN and *.$BERTH_DOMAIN"
-  openssl ecparam -name prime256v1 -genkey -noout -out "$work/tls.key"
-  # The names are in subjectAltName: a common name is limited to 64 characters, and no one reads it.
-  openssl req -new -key "$work/tls.key" -subj /O=Berth -out "$work/tls.csr"
-  # A year and a bit is the most that browsers accept.
-  openssl x509 -req -in "$work/tls.csr" -CA "$TLS/ca.crt" -CAkey "$CA_KEY" -sha256 -days 397 \
-    -set_serial "0x$(openssl rand -hex 16)" -out "$work/tls.crt" -extfile <(
-      cat <<EXT
-basicConstraints=critical,CA:FALSE
-keyUsage=critical,digitalSignature
-extendedKeyUsage=serverAuth
-subjectAltName=DNS:$BERTH_DOMAIN,DNS:*.$BERTH_DOMAIN
-subjectKeyIdentifier=hash
-authorityKeyIdentifier=keyid
-EXT
-    ) 2>"$work/log" || { cat "$work/log" >&2; fail 'openssl could not sign the certificate' "check $TLS and $CA_KEY"; }
-  chmod 644 "$work/tls.crt"
-  mv "$work/tls.key" "$TLS/tls.key"
-  mv "$work/tls.crt" "$TLS/tls.crt"
+authority() { # $1: name of the setting, $2: where
+  copy_of "$1" "$2" 644
+  [[ ! -e "$2" ]] || openssl x509 -in "$2" -noout 2>/dev/null ||
+    { rm -f "$2" && fail "$1=${!1} is not a certificate in PEM form" "name the authority's certificate"; }
 }
 
-ca_is_good || make_ca
-leaf_is_good || make_leaf
-ok "the certificate for *.$BERTH_DOMAIN is valid until $(openssl x509 -in "$TLS/tls.crt" -noout -enddate | cut -d= -f2)"
+local_certificate() {
+  ca_is_good || { step "Making this Berth's own certificate authority" && make_ca; }
+  leaf_is_good || { step "Making the certificate for $BERTH_DOMAIN and *.$BERTH_DOMAIN" && or_fail make_leaf; }
+}
+
+acme_files() {
+  mkdir -p "$ACME"
+  authority BERTH_ACME_CA "$ACME/server-ca.crt"
+  [[ "$BERTH_ACME_CHALLENGE" != http || "$BERTH_HTTP_PORT" == 80 ]] ||
+    note "the proof comes to port 80: it has to be led to port $BERTH_HTTP_PORT of this machine"
+  copy_of BERTH_ACME_DNS_ENV_FILE "$ACME/provider.env" 600
+  [[ ! -e "$ACME/provider.env" ]] || ! grep -Evq '^[[:space:]]*(#.*)?$|^[A-Za-z_][A-Za-z0-9_]*=' "$ACME/provider.env" ||
+    fail "BERTH_ACME_DNS_ENV_FILE=$BERTH_ACME_DNS_ENV_FILE has lines that are not KEY=VALUE" 'correct them'
+}
+
+authority BERTH_TLS_CA "$PRIVATE_CA"
+case "$BERTH_TLS" in
+  local) local_certificate ;;
+  files)
+    or_fail take_files
+    certificate_folder >/dev/null
+    ;;
+  acme)
+    acme_files
+    ok "the gateway gets certificates from $BERTH_ACME_SERVER"
+    exit 0
+    ;;
+esac
+ok "the certificate for *.$BERTH_DOMAIN is valid until $(valid_until "$TLS/tls.crt")"

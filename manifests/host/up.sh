@@ -9,13 +9,14 @@ cd "$ROOT/manifests/host"
 ./preflight.sh
 config_load
 ./packages.sh
+# Before what takes minutes: they are where a wrong setting of the operator shows.
+./state.sh
+./tls.sh
 ./guard.sh
 ./engine.sh
 ./swarm.sh
 ./addresses.sh
 ./images.sh
-./state.sh
-./tls.sh
 
 BERTH_FIRST_KEY=''
 if ! grep -Eq '[$]2[aby][$]' "$BERTH_STATE_DIR/keys.yaml" 2>/dev/null; then

@@ -93,7 +93,9 @@ describe('What a workspace leaves to be read', function () {
   });
 
   it('no log and no view tells a secret', async () => {
-    const names = ['api', 'controller', 'gateway', 'guard', 's3'].map((name) => `${berth.stack}_${name}`);
+    const names = ['api', 'controller', 'gateway', 'certs', 'guard', 's3'].map(
+      (name) => `${berth.stack}_${name}`,
+    );
     const logs = await Promise.all([
       ...names.map((name) => run('docker', ['service', 'logs', '--raw', name], options)),
       run('docker', ['logs', container], options),

@@ -102,6 +102,12 @@ describe('Settings of make up', function () {
     ['BERTH_START_DEADLINE', ['-5']],
     ['BERTH_STOP_DEADLINE', ['ten']],
     ['BERTH_STOP_GRACE', ['1000000']],
+    ['BERTH_TLS', ['acme2', 'LOCAL', 'none']],
+    ['BERTH_TLS_CERT', ['cert.pem', '/a b', "/a'b"]],
+    ['BERTH_ACME_SERVER', ['http://acme.example.com', 'letsencrypt']],
+    ['BERTH_ACME_EMAIL', ['me', 'a b@example.com']],
+    ['BERTH_ACME_CHALLENGE', ['dns-01', 'https']],
+    ['BERTH_ACME_DNS_PROVIDER', ['Cloudflare', 'a b']],
     ['BERTH_DEFAULT_IMAGE', ['berth/other', 'berth/work']],
   ];
   for (const [name, values] of wrong) {
@@ -120,6 +126,23 @@ describe('Settings of make up', function () {
   it('wants two ports', async () => {
     const answer = await load('BERTH_HTTP_PORT=8443\nBERTH_HTTPS_PORT=8443\n');
     expectFailure(answer, 'BERTH_HTTP_PORT and BERTH_HTTPS_PORT are the same', 'different ports');
+  });
+
+  it('says which setting another one needs', async () => {
+    const acme = 'BERTH_TLS=acme\nBERTH_DOMAIN=berth.example.com\n';
+    for (const [file, wrong] of [
+      ['BERTH_TLS=files\n', 'BERTH_TLS=files needs BERTH_TLS_CERT'],
+      ['BERTH_TLS=files\nBERTH_TLS_CERT=/a/b\n', 'BERTH_TLS=files needs BERTH_TLS_KEY'],
+      [acme, 'BERTH_TLS=acme needs BERTH_ACME_EMAIL'],
+      [
+        `${acme}BERTH_ACME_EMAIL=a@b.c\nBERTH_ACME_CHALLENGE=dns\n`,
+        'BERTH_ACME_CHALLENGE=dns needs BERTH_ACME_DNS_PROVIDER',
+      ],
+    ] as const) {
+      expectFailure(await load(file), wrong, '.env');
+    }
+    const local = await load('BERTH_TLS=acme\nBERTH_ACME_EMAIL=a@b.c\n');
+    expectFailure(local, 'no public authority issues certificates for BERTH_DOMAIN=berth.localhost', 'local');
   });
 
   it('concludes the other values from them', async () => {

@@ -14,7 +14,7 @@ const LONGEST_RUN = 20_000;
 
 /** What the scripts may use of this machine: nothing that could change more than files. */
 const TOOLS = [
-  'awk bash cat chmod curl cut dirname env grep head id install ip ls mkdir mktemp mv openssl rm sed',
+  'awk bash cat chmod cmp curl cut dirname env grep head id install ip ls mkdir mktemp mv openssl readlink realpath rm sed',
   'setpriv setsid sha256sum sleep ss tail tar touch tr xargs',
 ].flatMap((line) => line.split(' '));
 const FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
@@ -56,7 +56,7 @@ export class Stage {
     const stage = new Stage(await mkdtemp(path.join(tmpdir(), 'berth-host-')));
     await Promise.all(['bin', 'tools', 'logs', 'manifests'].map((name) => mkdir(stage.path(name))));
     await Promise.all(TOOLS.map((tool) => stage.lend(tool)));
-    for (const name of ['host', 'guard']) {
+    for (const name of ['host', 'guard', 'certs']) {
       await cp(path.join(CHECKOUT, 'manifests', name), stage.path('manifests', name), { recursive: true });
     }
     await chmod(stage.folder, 0o755);

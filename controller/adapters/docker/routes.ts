@@ -23,9 +23,9 @@ export function routeLabels(id: string, domain: string, networkName: string): Re
     const router = `traefik.http.routers.${name}`;
     labels[`${router}.rule`] = `Host(\`${hostOf(id, service, domain)}\`)`;
     labels[`${router}.entrypoints`] = 'websecure';
-    labels[`${router}.tls`] = 'true';
     labels[`${router}.service`] = name;
-    labels[`${router}.middlewares`] = proof;
+    // What the user's app says to browsers is its own affair (docs/tls.md).
+    labels[`${router}.middlewares`] = service === 'web' ? proof : `pages@file,${proof}`;
     // Swarm tells no ports; Traefik needs each named.
     labels[`traefik.http.services.${name}.loadbalancer.server.port`] = String(CONTAINER_PORTS[service]);
   }

@@ -79,4 +79,13 @@ describe('service of a workspace', () => {
       'traefik.http.services.demo-code.loadbalancer.server.port': '8080',
     });
   });
+
+  it("leaves to the gateway how TLS is spoken, and to the user's app what its pages say", () => {
+    const labels = routeLabels('demo', 'berth.localhost', 'berth-ws-demo');
+    expect(Object.keys(labels).filter((label) => label.includes('.tls'))).to.deep.equal([]);
+    const pages = ['code', 'vnc', 'web'].filter((service) =>
+      labels[`traefik.http.routers.demo-${service}.middlewares`]?.split(',').includes('pages@file'),
+    );
+    expect(pages).to.deep.equal(['code', 'vnc']);
+  });
 });
