@@ -5,10 +5,10 @@ HOST := manifests/host
 # Node of the host, or a pinned one in .cache/node; found only by the commands that need it.
 WITH_NODE = NODE_BIN="$$($(HOST)/node.sh)" && export PATH="$$NODE_BIN:$$PATH" &&
 
-.PHONY: help up down purge key images sbom audit plan status logs guard check test nightly bench build
+.PHONY: help up down purge key keys key-revoke key-rotate images sbom audit plan status logs guard check test nightly bench build
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: ## set everything up and start Berth (as root; DEMO=0 leaves the first workspace out)
 	@$(HOST)/up.sh
@@ -19,8 +19,18 @@ down: ## stop workspaces (they save their files) and Berth; data stays
 purge: ## down, and remove all data too (asks; PURGE=yes does not)
 	@$(HOST)/purge.sh
 
-key: ## add an API key and print it: make -s key NAME=ci
-	@$(HOST)/keys.sh "$(NAME)"
+key: ## add an API key and print it: make -s key NAME=ci [SCOPE=read|write|admin] [EXPIRES=90d] [LABELS="team=a"]
+	@$(HOST)/keys.sh add "$(NAME)" $(if $(SCOPE),--scope "$(SCOPE)") $(if $(EXPIRES),--expires "$(EXPIRES)") \
+		$(foreach label,$(LABELS),--label "$(label)")
+
+keys: ## list the API keys
+	@$(HOST)/keys.sh list
+
+key-revoke: ## withdraw an API key: ID=bkq3fa7x2m
+	@$(HOST)/keys.sh revoke "$(ID)"
+
+key-rotate: ## replace an API key by one that may do the same, and print it: ID=bkq3fa7x2m [GRACE=1h]
+	@$(HOST)/keys.sh rotate "$(ID)" $(if $(GRACE),--grace "$(GRACE)")
 
 images: ## build the images
 	@$(HOST)/images.sh

@@ -7,7 +7,9 @@ import type { AgentKeySource } from './auth/agent-key.js';
 import type { KeyRing } from './auth/key-ring.js';
 import type { Buckets } from './download/buckets.js';
 import { Downloads } from './download/downloads.js';
-import { requireApiKey } from './middleware/authentication.js';
+import { auditLog, type Audit } from './middleware/audit.js';
+import { limitFailures } from './middleware/failure-limit.js';
+import { requireApiKey, requireScope, requireUnconfined } from './middleware/authentication.js';
 import { methodNotAllowed, notFound, problemDetails } from './middleware/problem-details.js';
 import { requestLog } from './middleware/request-log.js';
 import { agentRouter } from './routes/agent.js';
@@ -27,7 +29,8 @@ import type { ApiSettings } from './settings.js';
 
 export interface AppDependencies {
   records: Records;
-  keys: Pick<KeyRing, 'verify'>;
+  keys: Pick<KeyRing, 'verify' | 'believes'>;
+  audit: Audit;
   agentKey: AgentKeySource;
   buckets: Buckets;
   clock: Clock;
@@ -40,7 +43,7 @@ export interface AppDependencies {
 
 /** Builds the API. It holds no state that matters: all of it is in the records. */
 export function createApp(dependencies: AppDependencies): Express {
-  const { records, keys, agentKey, buckets, clock, logger, settings, version } = dependencies;
+  const { records, keys, audit, agentKey, buckets, clock, logger, settings, version } = dependencies;
   const stopping = dependencies.stopping ?? new AbortController().signal;
   const facts = new FactsReader(records, logger);
   const hub = new ChangeHub(records.observed, clock);
@@ -54,7 +57,7 @@ export function createApp(dependencies: AppDependencies): Express {
   });
   const idleness = new Idleness({ records, defaults: idleDefaultsOf(settings), clock, logger });
   const sharing = new Sharing(facts, settings, clock);
-  const downloads = new Downloads({ workspaces, buckets, logger });
+  const downloads = new Downloads({ buckets, logger });
   const system = new System({ records, clock, version });
   const authenticated = requireApiKey(keys);
 
@@ -62,23 +65,37 @@ export function createApp(dependencies: AppDependencies): Express {
   app.disable('x-powered-by');
   // Views carry an ETag of their own; nothing else is worth caching.
   app.disable('etag');
+  // The client is who speaks to the gateway, the one hop before this; what clients claim beyond it is dropped there.
+  app.set('trust proxy', 1);
   app.use(requestLog(logger, clock));
+  const limited = limitFailures(keys, settings.BERTH_AUTH_FAILURES_PER_MINUTE);
   app.use(probesRouter(system));
   app.use(descriptionRouter({ settings, version }));
   app
     .route('/auth')
     // Traefik's forwardAuth asks here before it lets a request pass.
-    .get(authenticated, (_request, response) => {
+    .get(limited, authenticated, requireUnconfined, (_request, response) => {
       response.json({ status: 'ok' });
     })
     .all(methodNotAllowed('GET', 'HEAD'));
   app.use('/agent', agentRouter({ records, facts, sharing, idleness, agentKey, clock }));
-  app.use('/api', authenticated, (_request, response, next) => {
-    // A state is kept by nobody without asking for the present one first.
-    response.set('Cache-Control', 'private, no-cache');
-    next();
-  });
-  app.use('/api/containers', containersRouter({ workspaces, settings, stopping }), filesRouter(downloads));
+  app.use(
+    '/api',
+    auditLog(audit, clock),
+    limited,
+    authenticated,
+    requireScope,
+    (_request, response, next) => {
+      // A state is kept by nobody without asking for the present one first.
+      response.set('Cache-Control', 'private, no-cache');
+      next();
+    },
+  );
+  app.use(
+    '/api/containers',
+    containersRouter({ workspaces, settings, stopping }),
+    filesRouter(workspaces, downloads),
+  );
   app.use('/api/system', systemRouter(system));
   app.use(notFound);
   app.use(problemDetails(logger));

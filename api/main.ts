@@ -6,6 +6,7 @@ import { messageOf } from '../shared/errors.js';
 import { createLogger, type Logger } from '../shared/logger.js';
 import { openRecords } from '../shared/store/records.js';
 import { createApp } from './app.js';
+import { openAuditFile } from './audit-file.js';
 import { agentKeyOf } from './auth/agent-key.js';
 import { KeyRing } from './auth/key-ring.js';
 import { bucketsOf } from './download/buckets.js';
@@ -46,6 +47,7 @@ async function main(): Promise<void> {
   const app = createApp({
     records,
     keys,
+    audit: openAuditFile(records.audit.folder, logger),
     agentKey,
     buckets: bucketsOf(settings),
     clock: systemClock,
@@ -56,12 +58,12 @@ async function main(): Promise<void> {
   });
   const server = createServer(LIMITS, app);
   await listen(server, settings.BERTH_API_PORT, settings.BERTH_API_HOST);
-  const { desired, reports } = records;
+  const { desired, reports, audit } = records;
   const onLost = (folder: string) => {
     logger.error('a folder of records is gone, the API ends to get the new one', { folder });
     process.exit(1);
   };
-  await guardFolders([desired.folder, reports.folder], onLost, stopping.signal);
+  await guardFolders([desired.folder, reports.folder, audit.folder], onLost, stopping.signal);
   logger.info('API listens', { port: settings.BERTH_API_PORT, version });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => shutDown(server, stopping, logger, signal));

@@ -7,6 +7,7 @@ export const PROBLEMS = {
   BERTH_QUERY_INVALID: 400,
   BERTH_REQUEST_INVALID: 400,
   BERTH_UNAUTHENTICATED: 401,
+  BERTH_FORBIDDEN: 403,
   BERTH_NOT_FOUND: 404,
   BERTH_WORKSPACE_UNKNOWN: 404,
   BERTH_METHOD_NOT_ALLOWED: 405,
@@ -17,6 +18,7 @@ export const PROBLEMS = {
   BERTH_NOT_RUNNING: 409,
   BERTH_BODY_TOO_LARGE: 413,
   BERTH_MEDIA_TYPE_UNSUPPORTED: 415,
+  BERTH_TOO_MANY_REQUESTS: 429,
   BERTH_INTERNAL: 500,
   BERTH_S3_REFUSED: 502,
   BERTH_START_FAILED: 503,
@@ -69,4 +71,9 @@ export class Problem extends BerthError {
       ...this.options.extra,
     };
   }
+}
+
+/** Nobody that is known asks. */
+export function unauthenticated(detail: string): Problem {
+  return new Problem('BERTH_UNAUTHENTICATED', detail, { headers: { 'WWW-Authenticate': 'Bearer' } });
 }

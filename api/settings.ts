@@ -29,6 +29,8 @@ const shape = {
   /** Address to listen on; all of them unless set. */
   BERTH_API_HOST: setting(z.string().optional()),
   BERTH_API_KEYS: apiKeysSetting,
+  /** Refusals a minute after which a client's address is turned away; 0: no limit. */
+  BERTH_AUTH_FAILURES_PER_MINUTE: setting(z.coerce.number().int().min(0).default(20)),
   BERTH_DEFAULT_IMAGE: setting(z.string().default('berth/workspace')),
 };
 

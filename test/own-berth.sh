@@ -54,7 +54,7 @@ own_berth_up() {
   mkdir -p "$BERTH_PROC_DIR"
   ln -sf /proc/meminfo /proc/stat "$BERTH_PROC_DIR/"
   manifests/host/up.sh
-  BERTH_TEST_KEY=$(manifests/host/keys.sh test)
+  BERTH_TEST_KEY=$(manifests/host/keys.sh add test)
   export BERTH_TEST_KEY
 }
 

@@ -6,7 +6,9 @@ import { sleep } from '../../shared/clock.js';
 import { BerthError, codeOf } from '../../shared/errors.js';
 import { yamlCodec } from '../../shared/store/codec.js';
 import { RecordFile } from '../../shared/store/record-file.js';
+import { labelMapSchema } from '../../shared/model/desired.js';
 import { BCRYPT_HASH, formatApiKey, KEY_ID, newApiKey } from './api-key.js';
+import { scopeSchema } from './permissions.js';
 
 /** A secret of 190 bits needs no costly hash; 10 is bcrypt's common minimum. */
 const COST = 10;
@@ -26,6 +28,11 @@ const entrySchema = z.strictObject({
     ),
   hash: z.string().regex(BCRYPT_HASH, 'not a bcrypt hash of cost 4 to 14'),
   createdAt: z.iso.datetime(),
+  /** Keys of before there were scopes may do everything. */
+  scope: scopeSchema.default('admin'),
+  expiresAt: z.iso.datetime().optional(),
+  /** It sees only workspaces that have all of these. */
+  labels: labelMapSchema.optional(),
 });
 
 /** A map by id, not a list: an id cannot occur twice, and comments at other keys survive `keys add`. */
@@ -34,6 +41,7 @@ const keyFileSchema = z.strictObject({
 });
 
 export type KeyFile = z.infer<typeof keyFileSchema>;
+export type KeyEntry = z.infer<typeof entrySchema>;
 export const keyNameSchema = entrySchema.shape.name;
 
 /** `keys.yaml`: the hashes of the API keys (R10.5, R10.6). */
@@ -41,21 +49,77 @@ export function openKeyFile(file: string): RecordFile<KeyFile> {
   return new RecordFile(file, yamlCodec, keyFileSchema, PERMISSIONS);
 }
 
+/** What somebody who makes a key says about it. */
+export type KeyWish = Pick<KeyEntry, 'name' | 'scope' | 'expiresAt' | 'labels'>;
+
 /**
  * Makes a key and stores its hash.
  *
  * @returns the key in clear, which is kept nowhere
  * @throws BerthError `BERTH_KEY_FILE_LOCKED`, `InvalidRecordError` when the file is broken
  */
-export async function addKey(file: string, name: string, now: Date): Promise<string> {
+export async function addKey(file: string, wish: KeyWish, now: Date): Promise<string> {
+  const { key, entry } = await newEntry(wish, now);
+  await change(file, (keys) => ({ ...keys, [key.id]: entry }));
+  return formatApiKey(key);
+}
+
+/**
+ * Withdraws a key, which takes effect at the next request.
+ *
+ * @throws BerthError `BERTH_KEY_UNKNOWN` and as `addKey`
+ */
+export async function revokeKey(file: string, id: string): Promise<void> {
+  await change(file, (keys) => {
+    entryOf(keys, id);
+    return Object.fromEntries(Object.entries(keys).filter(([other]) => other !== id));
+  });
+}
+
+/**
+ * Makes a key that may do what another one may, which expires after a time of grace.
+ *
+ * @returns the new key in clear
+ * @throws BerthError `BERTH_KEY_UNKNOWN` and as `addKey`
+ */
+export async function rotateKey(file: string, id: string, graceMs: number, now: Date): Promise<string> {
+  const before = entryOf((await openKeyFile(file).read())?.keys ?? {}, id);
+  const { key, entry } = await newEntry(before, now);
+  await change(file, (keys) => {
+    const old = entryOf(keys, id);
+    const end = new Date(now.getTime() + graceMs).toISOString();
+    const expiresAt = old.expiresAt !== undefined && old.expiresAt < end ? old.expiresAt : end;
+    return { ...keys, [id]: { ...old, expiresAt }, [key.id]: entry };
+  });
+  return formatApiKey(key);
+}
+
+async function newEntry({ name, scope, expiresAt, labels }: KeyWish, now: Date) {
   const key = newApiKey();
   const hash = await bcrypt.hash(key.secret, COST);
+  const entry: KeyEntry = {
+    ...{ name, hash, createdAt: now.toISOString(), scope },
+    ...(expiresAt !== undefined && { expiresAt }),
+    ...(labels !== undefined && { labels }),
+  };
+  return { key, entry };
+}
+
+type Keys = KeyFile['keys'];
+
+function entryOf(keys: Keys, id: string): KeyEntry {
+  const entry = keys[id];
+  if (entry === undefined)
+    throw new BerthError('BERTH_KEY_UNKNOWN', `There is no key "${id}"; see "keys list".`);
+  return entry;
+}
+
+async function change(file: string, decide: (keys: Keys) => Keys): Promise<void> {
   const record = openKeyFile(file);
   await exclusively(file, async () => {
     const { keys } = (await record.read()) ?? { keys: {} };
-    await record.write({ keys: { ...keys, [key.id]: { name, hash, createdAt: now.toISOString() } } });
+    await record.write({ keys: decide(keys) });
   });
-  return formatApiKey(key);
 }
 
 /** Two commands at once must not lose one of two keys that were both printed. */

@@ -5,9 +5,10 @@ import PQueue from 'p-queue';
 import type { Clock } from '../../shared/clock.js';
 import { codeOf, messageOf } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
-import { Problem } from '../problem.js';
+import { Problem, unauthenticated } from '../problem.js';
 import { parseApiKey, type ApiKey } from './api-key.js';
-import { openKeyFile } from './key-file.js';
+import { openKeyFile, type KeyEntry } from './key-file.js';
+import type { KeyOwner } from './permissions.js';
 
 /** How long a verified key is believed without bcrypt. */
 const CACHE_MS = 60_000;
@@ -16,9 +17,12 @@ const MAX_WAITING = 50;
 /** A salt and a digest that belong to no secret. */
 const NO_DIGEST = 'CCCCCCCCCCCCCCCCCCCCC.' + '.'.repeat(31);
 
-/** Whom a key speaks for. */
-export interface KeyOwner {
-  id: string;
+/** A key as the ring knows it: without its secret. */
+interface KnownKey {
+  owner: KeyOwner;
+  hash: string;
+  /** ms since 1970. */
+  expiresAt: number;
 }
 
 export interface KeyRingOptions {
@@ -32,36 +36,36 @@ export interface KeyRingOptions {
 
 /** The API keys in force: from the file, read anew whenever it changes, and from the environment. */
 export class KeyRing {
-  private hashes: ReadonlyMap<string, string>;
+  private known: ReadonlyMap<string, KnownKey>;
   private fileVersion: string | null = null;
   private reading: Promise<void> | null = null;
   /** Verified keys by SHA-256: the clear text is not kept in memory. */
-  private readonly verified = new Map<string, { owner: KeyOwner; until: number }>();
+  private readonly verified = new Map<string, { key: KnownKey; until: number }>();
   private readonly pending = new Map<string, Promise<KeyOwner | null>>();
   /** bcryptjs computes on the one JavaScript thread: a second one at a time would gain nothing. */
   private readonly queue = new PQueue({ concurrency: 1 });
 
   constructor(private readonly options: KeyRingOptions) {
-    this.hashes = options.fromEnvironment;
+    this.known = fromEnvironment(options);
   }
 
   /** How many keys there are. */
   async size(): Promise<number> {
     await this.refresh();
-    return this.hashes.size;
+    return this.known.size;
   }
 
   /**
    * @returns whom the key speaks for, or null when it is none of ours
-   * @throws Problem `BERTH_BUSY` when too many keys wait to be compared
+   * @throws Problem `BERTH_UNAUTHENTICATED` when it has expired, `BERTH_BUSY` when too many wait to be compared
    */
   async verify(text: string): Promise<KeyOwner | null> {
     const key = parseApiKey(text);
     if (key === null) return null;
     await this.refresh();
-    const digest = createHash('sha256').update(text).digest('hex');
+    const digest = digestOf(text);
     const known = this.verified.get(digest);
-    if (known && known.until > this.now()) return known.owner;
+    if (known && known.until > this.now()) return this.inForce(known.key);
     const running = this.pending.get(digest);
     if (running) return running;
     if (this.queue.size >= MAX_WAITING) {
@@ -76,17 +80,34 @@ export class KeyRing {
     return run;
   }
 
+  /** Whether a key was verified lately, and would be let in without being compared. */
+  believes(text: string): boolean {
+    const known = this.verified.get(digestOf(text));
+    return known !== undefined && known.until > this.now() && known.key.expiresAt > this.now();
+  }
+
+  /** Whom a key speaks for that was verified before; null when it is not in force any more. */
+  async owner(id: string): Promise<KeyOwner | null> {
+    await this.refresh();
+    const key = this.known.get(id);
+    return key !== undefined && key.expiresAt > this.now() ? key.owner : null;
+  }
+
+  private inForce({ owner, expiresAt }: KnownKey): KeyOwner {
+    if (expiresAt > this.now()) return owner;
+    throw unauthenticated(`The API key ${owner.id} has expired.`);
+  }
+
   private async compare(key: ApiKey, digest: string): Promise<KeyOwner | null> {
-    const hashes = this.hashes;
-    const hash = hashes.get(key.id);
+    const { known } = this;
+    const found = known.get(key.id);
     const compare = this.options.compare ?? bcrypt.compare.bind(bcrypt);
     // An unknown id costs as much as a known one, so that the time does not tell which ids there are.
-    const matches = await this.queue.add(() => compare(key.secret, hash ?? decoyFor(hashes)));
-    if (hash === undefined || !matches) return null;
-    const owner = { id: key.id };
+    const matches = await this.queue.add(() => compare(key.secret, found?.hash ?? decoyFor(known)));
+    if (found === undefined || !matches) return null;
     // A key that was withdrawn during the comparison must not be believed for a minute more.
-    if (hashes === this.hashes) this.verified.set(digest, { owner, until: this.now() + CACHE_MS });
-    return owner;
+    if (known === this.known) this.verified.set(digest, { key: found, until: this.now() + CACHE_MS });
+    return this.inForce(found);
   }
 
   private refresh(): Promise<void> {
@@ -102,8 +123,8 @@ export class KeyRing {
       // Set first: a broken file is complained about once, not at each request.
       this.fileVersion = version;
       const content = version === null ? null : await openKeyFile(file).read();
-      this.replace(Object.entries(content?.keys ?? {}).map(([id, entry]) => [id, entry.hash]));
-      logger.info('API keys read', { count: this.hashes.size });
+      this.replace(Object.entries(content?.keys ?? {}).map(([id, entry]) => [id, knownKey(id, entry)]));
+      logger.info('API keys read', { count: this.known.size });
     } catch (error) {
       logger.error('the key file cannot be used; the keys read before stay in force', {
         file,
@@ -112,8 +133,8 @@ export class KeyRing {
     }
   }
 
-  private replace(fromFile: [string, string][]): void {
-    this.hashes = new Map([...fromFile, ...this.options.fromEnvironment]);
+  private replace(fromFile: [string, KnownKey][]): void {
+    this.known = new Map([...fromFile, ...fromEnvironment(this.options)]);
     this.verified.clear();
     // Comparisons with the former keys are not shared with later callers.
     this.pending.clear();
@@ -124,9 +145,24 @@ export class KeyRing {
   }
 }
 
+const digestOf = (text: string) => createHash('sha256').update(text).digest('hex');
+
+function knownKey(id: string, { hash, scope, labels = {}, expiresAt }: KeyEntry): KnownKey {
+  const owner = { id, scope, labels };
+  return { owner, hash, expiresAt: expiresAt === undefined ? Infinity : Date.parse(expiresAt) };
+}
+
+/** These say nothing but their hash: they may do everything, for ever. */
+function fromEnvironment({ fromEnvironment: hashes }: KeyRingOptions): Map<string, KnownKey> {
+  const keys = [...hashes].map(([id, hash]): [string, KnownKey] => {
+    return [id, { owner: { id, scope: 'admin', labels: {} }, hash, expiresAt: Infinity }];
+  });
+  return new Map(keys);
+}
+
 /** A hash that nothing matches, as costly as the costliest of the real ones. */
-function decoyFor(hashes: ReadonlyMap<string, string>): string {
-  const costs = [...hashes.values()].map((hash) => hash.slice(4, 6)).sort();
+function decoyFor(known: ReadonlyMap<string, KnownKey>): string {
+  const costs = [...known.values()].map(({ hash }) => hash.slice(4, 6)).sort();
   return `$2b$${costs.at(-1) ?? '10'}$${NO_DIGEST}`;
 }
 

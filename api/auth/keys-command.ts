@@ -1,14 +1,25 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import type * as z from 'zod';
 import { commonSettings, readSettings } from '../../shared/config.js';
 import { BerthError, codeOf, messageOf } from '../../shared/errors.js';
-import { addKey, keyNameSchema, openKeyFile } from './key-file.js';
+import { labelMapSchema } from '../../shared/model/desired.js';
+import { durationMs, durationSchema } from '../../shared/model/duration.js';
+import { addKey, keyNameSchema, openKeyFile, revokeKey, rotateKey, type KeyWish } from './key-file.js';
+import { scopeSchema } from './permissions.js';
 
-export const USAGE = `Usage: keys add NAME [--file PATH]   make an API key and print it; it is kept nowhere in clear
-       keys list [--file PATH]       show the keys' ids, dates and names
+export const USAGE = `Usage: keys add NAME [--scope SCOPE] [--expires WHEN] [--label NAME=VALUE]...
+                          make an API key and print it; it is kept nowhere in clear
+       keys list          show the keys' ids, scopes, labels, dates and names
+       keys revoke ID     withdraw a key at once
+       keys rotate ID [--grace TIME]
+                          make a key that may do the same, and print it; the old one
+                          expires after the time (at once)
 
-PATH is $BERTH_STATE_DIR/keys.yaml (/var/lib/berth/keys.yaml) unless given.`;
+SCOPE is read, write or admin (the default). WHEN is a time such as 2027-01-31T12:00:00Z,
+or a duration from now such as 90d. With labels, the key sees only workspaces that have them.
+All take --file PATH: $BERTH_STATE_DIR/keys.yaml (/var/lib/berth/keys.yaml) unless given.`;
 
 /** The command was not used as it is meant to be; answered with the usage. */
 export class UsageError extends BerthError {
@@ -18,7 +29,7 @@ export class UsageError extends BerthError {
 }
 
 /**
- * The command that makes and lists API keys.
+ * The command that makes, lists and withdraws API keys.
  *
  * @param print - receives the lines of the output
  * @throws UsageError, BerthError
@@ -30,36 +41,94 @@ export async function runKeysCommand(
 ): Promise<void> {
   const { values, positionals } = parse(args);
   if (values.help) return print(USAGE);
-  const [command, ...operands] = positionals;
+  const [command = '', ...operands] = positionals;
   const file = values.file ?? path.join(stateDirOf(env), 'keys.yaml');
-  if (command === 'add') return print(await add(file, operands));
-  if (command === 'list') return (await list(file, operands)).forEach(print);
-  throw new UsageError(command === undefined ? 'a command is missing' : `unknown command "${command}"`);
+  const now = new Date();
+  switch (command) {
+    case 'add': {
+      const wish = wishOf(only(operands, 'NAME'), values, now);
+      await assertFolder(path.dirname(file));
+      // Nothing but the key: scripts take the output as it is.
+      return print(await addKey(file, wish, now));
+    }
+    case 'list':
+      if (operands.length > 0) throw new UsageError('"list" takes no operands');
+      return (await list(file)).forEach(print);
+    case 'revoke':
+      return revokeKey(file, only(operands, 'ID'));
+    case 'rotate': {
+      const grace =
+        values.grace === undefined ? 0 : durationMs(valid(durationSchema, values.grace, '--grace'));
+      return print(await rotateKey(file, only(operands, 'ID'), grace, now));
+    }
+    default:
+      throw new UsageError(command === '' ? 'a command is missing' : `unknown command "${command}"`);
+  }
 }
+
+type Values = ReturnType<typeof parse>['values'];
 
 function parse(args: string[]) {
   try {
-    const options = { file: { type: 'string' }, help: { type: 'boolean', short: 'h' } } as const;
+    const text = { type: 'string' } as const;
+    const options = {
+      ...{ file: text, scope: text, expires: text, grace: text },
+      label: { type: 'string', multiple: true },
+      help: { type: 'boolean', short: 'h' },
+    } as const;
     return parseArgs({ args, options, allowPositionals: true });
   } catch (error) {
     throw new UsageError(messageOf(error));
   }
 }
 
-async function add(file: string, operands: string[]): Promise<string> {
-  const [name, ...rest] = operands;
-  if (name === undefined || rest.length > 0) throw new UsageError('"add" needs exactly one NAME');
-  const valid = keyNameSchema.safeParse(name);
-  if (!valid.success) throw new UsageError(valid.error.issues[0]?.message ?? 'the name is not valid');
-  await assertFolder(path.dirname(file));
-  // Nothing but the key: scripts take the output as it is.
-  return addKey(file, name, new Date());
+function only(operands: string[], what: string): string {
+  const [operand, ...rest] = operands;
+  if (operand === undefined || rest.length > 0) throw new UsageError(`exactly one ${what} is needed`);
+  return operand;
 }
 
-async function list(file: string, operands: string[]): Promise<string[]> {
-  if (operands.length > 0) throw new UsageError('"list" takes no operands');
+function wishOf(name: string, { scope, expires, label }: Values, now: Date): KeyWish {
+  const labels = label === undefined ? undefined : valid(labelMapSchema, labelsOf(label), '--label');
+  return {
+    name: valid(keyNameSchema, name, 'NAME'),
+    scope: valid(scopeSchema, scope ?? 'admin', '--scope'),
+    ...(expires !== undefined && { expiresAt: expiryOf(expires, now) }),
+    ...(labels !== undefined && { labels }),
+  };
+}
+
+function labelsOf(pairs: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const [, name, value] = /^([^=]+)=(.*)$/s.exec(pair) ?? [];
+      if (name === undefined || value === undefined)
+        throw new UsageError(`--label ${pair}: must be NAME=VALUE`);
+      return [name, value];
+    }),
+  );
+}
+
+function expiryOf(text: string, now: Date): string {
+  const duration = durationSchema.safeParse(text);
+  const at = duration.success ? now.getTime() + durationMs(duration.data) : Date.parse(text);
+  if (Number.isNaN(at)) throw new UsageError(`--expires ${text}: must be a time or a duration such as 90d`);
+  if (at <= now.getTime()) throw new UsageError(`--expires ${text}: is past`);
+  return new Date(at).toISOString();
+}
+
+function valid<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  throw new UsageError(`${what}: ${result.error.issues[0]?.message ?? 'is not valid'}`);
+}
+
+async function list(file: string): Promise<string[]> {
   const { keys } = (await openKeyFile(file).read()) ?? { keys: {} };
-  return Object.entries(keys).map(([id, { name, createdAt }]) => `${id}  ${createdAt}  ${name}`);
+  return Object.entries(keys).map(([id, { scope, labels = {}, createdAt, expiresAt, name }]) => {
+    const shown = Object.entries(labels).map(([label, value]) => `${label}=${value}`);
+    return [id, scope, shown.join(',') || '-', createdAt, expiresAt ?? '-', name].join('  ');
+  });
 }
 
 function stateDirOf(env: NodeJS.ProcessEnv): string {

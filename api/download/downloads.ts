@@ -3,7 +3,6 @@ import { BerthError, messageOf } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
 import { S3Error } from '../../shared/s3/s3-error.js';
 import { Problem } from '../problem.js';
-import type { Workspaces } from '../services/workspaces.js';
 import type { Buckets } from './buckets.js';
 import { BucketReader } from './bucket-reader.js';
 
@@ -13,7 +12,6 @@ const MAX_DOWNLOADS = 4;
 const MAX_NAMED = 20;
 
 export interface DownloadsOptions {
-  workspaces: Pick<Workspaces, 'target'>;
   buckets: Buckets;
   logger: Logger;
 }
@@ -34,10 +32,10 @@ export class Downloads {
    */
   async tar(
     id: string,
+    { bucket, prefix }: { bucket: string; prefix: string },
     gone: AbortSignal,
     send: (pieces: AsyncIterable<Buffer>) => Promise<void>,
   ): Promise<void> {
-    const { bucket, prefix } = await this.options.workspaces.target(id);
     if (this.running >= MAX_DOWNLOADS) throw busy();
     this.running += 1;
     const ended = new AbortController();

@@ -30,6 +30,8 @@ export interface DocumentOptions {
 /** What any call below `/api` may be answered with. */
 const EVERYWHERE: ProblemCode[] = [
   'BERTH_UNAUTHENTICATED',
+  'BERTH_FORBIDDEN',
+  'BERTH_TOO_MANY_REQUESTS',
   'BERTH_INTERNAL',
   'BERTH_STORE_FAILED',
   'BERTH_BUSY',

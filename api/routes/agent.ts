@@ -10,10 +10,10 @@ import {
 } from '../../shared/model/report.js';
 import type { Records } from '../../shared/store/records.js';
 import type { AgentKeySource } from '../auth/agent-key.js';
-import { bearerOf, unauthenticated } from '../middleware/authentication.js';
+import { bearerOf } from '../middleware/authentication.js';
 import { jsonBody } from '../middleware/json-body.js';
 import { methodNotAllowed } from '../middleware/problem-details.js';
-import { Problem } from '../problem.js';
+import { Problem, unauthenticated } from '../problem.js';
 import type { Facts, FactsReader } from '../services/facts.js';
 import type { Idleness } from '../services/idleness.js';
 import type { Sharing } from '../services/sharing.js';

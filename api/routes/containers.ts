@@ -1,7 +1,7 @@
 import { Router, type Request, type Response } from 'express';
 import type { Phase } from '../../shared/model/observed.js';
 import type { WorkspaceView } from '../../shared/model/view.js';
-import { keyIdOf } from '../middleware/authentication.js';
+import { ownerOf } from '../middleware/authentication.js';
 import { jsonBody } from '../middleware/json-body.js';
 import { methodNotAllowed } from '../middleware/problem-details.js';
 import type { Declared, WaitRequest, Workspaces } from '../services/workspaces.js';
@@ -32,8 +32,8 @@ export function containersRouter({ workspaces, settings, stopping }: ContainersO
   router.post('/start', ...jsonBody(), async (request, response) => {
     const wait = waitOf(request, parseQuery(waitQuerySchema, request.query).wait);
     const { bucketId, ...rest } = parseBody(startSchema, request.body);
-    const createdBy = keyIdOf(response) ?? 'unknown';
-    const declared = await workspaces.start({ ...rest, bucket: bucketId, createdBy });
+    const owner = ownerOf(response);
+    const declared = await workspaces.as(owner).start({ ...rest, bucket: bucketId, createdBy: owner.id });
     response.location(declared.view.links.self);
     await answer(response, declared, {
       wait,
@@ -48,7 +48,7 @@ export function containersRouter({ workspaces, settings, stopping }: ContainersO
     .post(...jsonBody(), async (request: Request<{ id: string }>, response) => {
       const wait = waitOf(request as Request, parseQuery(waitQuerySchema, request.query).wait);
       parseBody(nothingSchema, request.body);
-      const declared = await workspaces.startAgain(request.params.id);
+      const declared = await workspaces.as(ownerOf(response)).startAgain(request.params.id);
       await answer(response, declared, {
         wait,
         done: 'running',
@@ -61,14 +61,14 @@ export function containersRouter({ workspaces, settings, stopping }: ContainersO
   router
     .route('/:id/events')
     .get(async (request: Request<{ id: string }>, response) => {
-      response.json({ items: await workspaces.events(request.params.id) });
+      response.json({ items: await workspaces.as(ownerOf(response)).events(request.params.id) });
     })
     .all(methodNotAllowed('GET', 'HEAD'));
 
   router
     .route('/:id/health')
     .get(async (request: Request<{ id: string }>, response) => {
-      response.json(await workspaces.health(request.params.id));
+      response.json(await workspaces.as(ownerOf(response)).health(request.params.id));
     })
     .all(methodNotAllowed('GET', 'HEAD'));
 
@@ -76,7 +76,7 @@ export function containersRouter({ workspaces, settings, stopping }: ContainersO
     .route('/:id/extend')
     .post(...jsonBody(), async (request: Request<{ id: string }>, response) => {
       const { for: time } = parseBody(extendSchema, request.body);
-      const { view } = await workspaces.extend(request.params.id, time);
+      const { view } = await workspaces.as(ownerOf(response)).extend(request.params.id, time);
       response.json(view);
     })
     .all(methodNotAllowed('POST'));
@@ -85,20 +85,24 @@ export function containersRouter({ workspaces, settings, stopping }: ContainersO
     .route('/')
     .get(async (request, response) => {
       const { status, bucketId, limit, cursor } = parseQuery(listQuerySchema, request.query);
-      response.json(await workspaces.list({ status, bucket: bucketId, limit, after: cursor }));
+      response.json(
+        await workspaces.as(ownerOf(response)).list({ status, bucket: bucketId, limit, after: cursor }),
+      );
     })
     .all(methodNotAllowed('GET', 'HEAD'));
 
   router
     .route('/:id')
     .get(async (request, response) => {
-      const { view, etag } = await workspaces.get(request.params.id);
+      const { view, etag } = await workspaces.as(ownerOf(response)).get(request.params.id);
       response.set('ETag', etag).json(view);
     })
     .delete(async (request, response) => {
       const { wait: seconds, force } = parseQuery(deleteQuerySchema, request.query);
       const wait = waitOf(request, seconds);
-      const declared = await workspaces.delete(request.params.id, { discardUnsaved: force });
+      const declared = await workspaces
+        .as(ownerOf(response))
+        .delete(request.params.id, { discardUnsaved: force });
       await answer(response, declared, {
         wait,
         done: 'stopped',

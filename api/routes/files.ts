@@ -2,7 +2,9 @@ import { pipeline } from 'node:stream/promises';
 import { Router, type Response } from 'express';
 import * as z from 'zod';
 import type { Downloads } from '../download/downloads.js';
+import { ownerOf } from '../middleware/authentication.js';
 import { methodNotAllowed } from '../middleware/problem-details.js';
+import type { Workspaces } from '../services/workspaces.js';
 import { goneSignal } from './gone-signal.js';
 import { parseQuery } from './validation.js';
 
@@ -12,7 +14,7 @@ const STALLED_MS = 300_000;
 const noQuery = z.strictObject({});
 
 /** `/api/containers/{id}/files.tar`: a workspace's files, as its bucket has them. */
-export function filesRouter(downloads: Downloads): Router {
+export function filesRouter(workspaces: Workspaces, downloads: Downloads): Router {
   const router = Router();
   router
     .route('/:id/files.tar')
@@ -20,8 +22,9 @@ export function filesRouter(downloads: Downloads): Router {
       parseQuery(noQuery, request.query);
       const { id } = request.params;
       const gone = goneSignal(response);
+      const target = await workspaces.as(ownerOf(response)).target(id);
       try {
-        await downloads.tar(id, gone, async (pieces) => {
+        await downloads.tar(id, target, gone, async (pieces) => {
           response.set({
             'Content-Type': 'application/x-tar',
             'Content-Disposition': `attachment; filename="${id}.tar"`,

@@ -6,6 +6,7 @@ import { ID_PATTERN, newUid, newWorkspaceId } from '../../shared/model/ids.js';
 import type { HistoryEvent, Phase } from '../../shared/model/observed.js';
 import type { HealthView, WorkspaceView } from '../../shared/model/view.js';
 import type { Records } from '../../shared/store/records.js';
+import { labelsFor, sees, type KeyOwner } from '../auth/permissions.js';
 import { Problem } from '../problem.js';
 import type { Admission } from './admission.js';
 import { waitFor, type ChangeHub } from './change-hub.js';
@@ -28,7 +29,7 @@ export interface StartRequest {
   idle?: DesiredSpec['idle'];
   activity?: DesiredSpec['activity'];
   maxAge?: DesiredSpec['maxAge'];
-  labels: Record<string, string>;
+  labels: Readonly<Record<string, string>>;
   createdBy: string;
 }
 
@@ -64,14 +65,25 @@ export interface WorkspacesOptions {
 
 /** What can be done with workspaces: declarations are written, the rest is read and waited for. */
 export class Workspaces {
-  constructor(private readonly options: WorkspacesOptions) {}
+  constructor(
+    private readonly options: WorkspacesOptions,
+    /** Only its workspaces are there. */
+    private readonly caller: Pick<KeyOwner, 'labels'> = { labels: {} },
+  ) {}
+
+  /** The same, as far as somebody sees them. */
+  as(caller: Pick<KeyOwner, 'labels'>): Workspaces {
+    return new Workspaces(this.options, caller);
+  }
 
   /**
    * Declares a new workspace.
    *
-   * @throws Problem `BERTH_NAME_TAKEN`, `BERTH_CAPACITY`
+   * @throws Problem `BERTH_NAME_TAKEN`, `BERTH_CAPACITY`, `BERTH_FORBIDDEN`
    */
   async start(request: StartRequest): Promise<Declared> {
+    const labels = labelsFor(this.caller, request.labels);
+    if (labels === null) throw labelsForbidden(this.caller.labels);
     for (let tries = 0; tries < WRITE_TRIES; tries++) {
       const id = request.name ?? newWorkspaceId();
       const facts = await this.options.facts.read(id);
@@ -81,7 +93,7 @@ export class Workspaces {
         throw nameTaken(id);
       }
       await this.options.admission.assertRoom(request.resources);
-      const desired = this.declarationOf(id, request);
+      const desired = this.declarationOf(id, { ...request, labels });
       const etag = await this.tryWrite(id, desired, ifMatch);
       if (etag === null) continue;
       const since = this.options.clock.now().toISOString();
@@ -299,7 +311,7 @@ export class Workspaces {
 
   private async factsOf(id: string): Promise<Facts> {
     const facts = ID_PATTERN.test(id) ? await this.livingOrArchived(id) : null;
-    if (facts === null) {
+    if (facts === null || !sees(this.caller, this.view(facts).labels)) {
       throw new Problem('BERTH_WORKSPACE_UNKNOWN', `There is no workspace ${JSON.stringify(id)}.`);
     }
     return facts;
@@ -325,7 +337,8 @@ export class Workspaces {
   ): Promise<WorkspaceView | null> {
     try {
       const facts = await read(id);
-      return facts && viewOf(facts, this.options.settings);
+      const view = facts && viewOf(facts, this.options.settings);
+      return view !== null && sees(this.caller, view.labels) ? view : null;
     } catch (error) {
       this.options.facts.complainOf(id, error);
       return null;
@@ -368,6 +381,14 @@ function nameTaken(name: string): Problem {
     `The name ${name} belongs to another workspace; choose another, or delete that one and wait until it is stopped.`,
     { errors: [{ field: 'name', message: 'is taken' }] },
   );
+}
+
+function labelsForbidden(labels: KeyOwner['labels']): Problem {
+  const wanted = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
+  const errors = [{ field: 'labels', message: `must keep ${wanted.join(', ')}` }];
+  return new Problem('BERTH_FORBIDDEN', `This key starts only workspaces labelled ${wanted.join(', ')}.`, {
+    errors,
+  });
 }
 
 function startFailed(detail: string, workspace: WorkspaceView): Problem {

@@ -11,8 +11,8 @@ import type { ClusterView } from '../ports/cluster.js';
  * @returns ids of the workspaces that have their declaration back
  */
 export async function recoverRecords(records: RecordStores, view: ClusterView): Promise<string[]> {
-  const { desired, observed, reports } = records;
-  await Promise.all([desired.prepare(), observed.prepare(), reports.prepare()]);
+  const { desired, observed, reports, audit } = records;
+  await Promise.all([desired, observed, reports, audit].map((folder) => folder.prepare()));
   if (await desired.isMarked()) return [];
   const recovered: string[] = [];
   const services = new Map(view.services.map((service) => [service.workspaceId, service]));

@@ -17,7 +17,7 @@ write_secret() { # $1: file
 
 folders() {
   install -d -m 0755 "$BERTH_STATE_DIR" "$BERTH_STATE_DIR/tls"
-  install -d -m 0750 "$BERTH_STATE_DIR"/{desired,observed,reports}
+  install -d -m 0750 "$BERTH_STATE_DIR"/{desired,observed,reports,audit}
   install -d -m 0700 "$SECRETS" "$BERTH_STATE_DIR"/{s3,acme}
 }
 

@@ -21,7 +21,7 @@ config_load
 BERTH_FIRST_KEY=''
 if ! grep -Eq '[$]2[aby][$]' "$BERTH_STATE_DIR/keys.yaml" 2>/dev/null; then
   step 'Making the first API key'
-  BERTH_FIRST_KEY=$(./keys.sh admin)
+  BERTH_FIRST_KEY=$(./keys.sh add admin)
   ok 'made; it is shown at the end'
 fi
 export BERTH_FIRST_KEY

@@ -4,6 +4,7 @@ import { observedSchema, type Observed } from '../model/observed.js';
 import { storedReportSchema, type StoredReport } from '../model/report.js';
 import { systemSchema, type SystemStatus } from '../model/system.js';
 import { Archive } from './archive.js';
+import { Folder } from './folder.js';
 import { jsonCodec, yamlCodec } from './codec.js';
 import { RecordFile } from './record-file.js';
 import { RecordFolder } from './record-folder.js';
@@ -16,6 +17,8 @@ export interface Records {
   reports: RecordFolder<StoredReport>;
   system: RecordFile<SystemStatus>;
   archive: Archive;
+  /** Where the API writes who did what. */
+  audit: Folder;
 }
 
 /** The same, as whoever works with them sees them. */
@@ -25,18 +28,20 @@ export interface RecordStores {
   reports: RecordStore<StoredReport>;
   system: Pick<RecordFile<SystemStatus>, 'write'>;
   archive: Pick<Archive, 'add' | 'takeDeclaration'>;
+  audit: Pick<Folder, 'prepare'>;
 }
 
 /** Opens the state folder and makes the folders that are missing. */
 export async function openRecords(stateDir: string): Promise<Records> {
   const desired = new RecordFolder(path.join(stateDir, 'desired'), yamlCodec, desiredSchema);
+  const audit = new Folder(path.join(stateDir, 'audit'));
   const records: Records = {
-    desired,
+    ...{ desired, audit },
     archive: new Archive(path.join(stateDir, 'archive'), desired),
     observed: new RecordFolder(path.join(stateDir, 'observed'), jsonCodec, observedSchema),
     reports: new RecordFolder(path.join(stateDir, 'reports'), jsonCodec, storedReportSchema),
     system: new RecordFile(path.join(stateDir, 'system.json'), jsonCodec, systemSchema),
   };
-  await Promise.all([records.desired.prepare(), records.observed.prepare(), records.reports.prepare()]);
+  await Promise.all([desired, records.observed, records.reports, audit].map((folder) => folder.prepare()));
   return records;
 }

@@ -57,7 +57,7 @@ describe('make purge, down, key and images say what is wrong', function () {
 
   it('key wants a name, and shows an example', async () => {
     for (const args of [[], ['']]) {
-      const answer = await stage().script('keys.sh', {}, ...args);
+      const answer = await stage().script('keys.sh', {}, 'add', ...args);
       expectFailure(answer, 'the key needs a name', 'make -s key NAME=ci');
       expect(answer.stdout).to.equal('');
     }
@@ -65,8 +65,8 @@ describe('make purge, down, key and images say what is wrong', function () {
 
   it('key says that Berth is not set up yet', async () => {
     const none = { BERTH_STATE_DIR: stage().path('none') };
-    expectFailure(await stage().script('keys.sh', none, 'ci'), 'there is no state folder', 'make up');
-    const answer = await stage().script('keys.sh', { BERTH_IMAGE_TAG: 'v7' }, 'ci');
+    expectFailure(await stage().script('keys.sh', none, 'add', 'ci'), 'there is no state folder', 'make up');
+    const answer = await stage().script('keys.sh', { BERTH_IMAGE_TAG: 'v7' }, 'add', 'ci');
     expectFailure(answer, 'the image berth/control:v7 is missing', 'make up');
     expect((await stage().calls()).join('\n')).not.to.contain('docker run');
   });

@@ -29,7 +29,7 @@ describe('make up and the state folder', function () {
       }
       expect(await mode('secrets')).to.equal(0o700);
       expect(await mode('s3')).to.equal(0o700);
-      for (const name of ['desired', 'observed', 'reports']) {
+      for (const name of ['desired', 'observed', 'reports', 'audit']) {
         expect(await mode(name), name).to.equal(0o750);
       }
       expect(await read('secrets/agent-token.key')).to.match(/^[0-9a-f]{64}\n$/);

@@ -27,6 +27,7 @@ export function startController(world: World, incarnation: Incarnation): void {
       observed: incarnation.reach(world.records.observed, 'disk'),
       reports: incarnation.reach(world.records.reports, 'disk'),
       archive: incarnation.reach(archiveOf(world), 'disk'),
+      audit: incarnation.reach({ prepare: async () => undefined }, 'disk'),
       system: incarnation.reach({ write: async () => undefined }, 'disk'),
     },
     cluster: mutant?.cluster?.(cluster) ?? cluster,

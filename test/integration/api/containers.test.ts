@@ -372,7 +372,10 @@ describe('workspaces over the API (R1)', () => {
   });
 
   it('answers 500 without inner words to what nobody foresaw', async () => {
-    const keys = { verify: () => Promise.reject(new Error('the inside of the program')) };
+    const keys = {
+      verify: () => Promise.reject(new Error('the inside of the program')),
+      believes: () => false,
+    };
     const other = await TestApi.start({ keys });
     try {
       const { status, body, text } = await other.call('GET', '/api/containers');

@@ -46,14 +46,35 @@ describe('the keys in force', () => {
 
   function store(...ids: (keyof typeof SECRETS)[]): Promise<void> {
     const keys: KeyFile['keys'] = {};
-    for (const id of ids) keys[id] = { name: id, hash: HASHES[id], createdAt: '2026-01-01T00:00:00.000Z' };
+    for (const id of ids)
+      keys[id] = { name: id, hash: HASHES[id], createdAt: '2026-01-01T00:00:00.000Z', scope: 'admin' };
     return openKeyFile(file).write({ keys });
   }
+
+  const admin = (id: string) => ({ id, scope: 'admin', labels: {} });
+
+  it('say what they may do, and nothing once they have expired, also when they were verified before', async () => {
+    const entry = { name: 'one', hash: HASHES.one, createdAt: '2026-01-01T00:00:00.000Z' };
+    const expiresAt = new Date(clock.now().getTime() + 10_000).toISOString();
+    const labels = { team: 'a' };
+    await openKeyFile(file).write({ keys: { one: { ...entry, scope: 'read', expiresAt, labels } } });
+    const keys = ring();
+    expect(await keys.verify(ONE)).to.deep.equal({ id: 'one', scope: 'read', labels });
+    expect(await keys.owner('one')).to.deep.equal({ id: 'one', scope: 'read', labels });
+    now += 10_000;
+    const refusal = await keys.verify(ONE).catch((error: unknown) => error);
+    expect(String(refusal)).to.contain('has expired');
+    expect(await keys.owner('one')).to.equal(null);
+    const other = await ring()
+      .verify(ONE)
+      .catch((error: unknown) => error);
+    expect(String(other)).to.contain('has expired');
+  });
 
   it('are those of the file', async () => {
     await store('one');
     const keys = ring();
-    expect(await keys.verify(ONE)).to.deep.equal({ id: 'one' });
+    expect(await keys.verify(ONE)).to.deep.equal(admin('one'));
     expect(await keys.verify(TWO)).to.equal(null);
     expect(await keys.verify(`one_${SECRETS.two}`)).to.equal(null);
     expect(await keys.size()).to.equal(1);
@@ -63,8 +84,8 @@ describe('the keys in force', () => {
     await store('one', 'two');
     const keys = ring({ one: HASHES.two });
     expect(await keys.verify(ONE)).to.equal(null);
-    expect(await keys.verify(`one_${SECRETS.two}`)).to.deep.equal({ id: 'one' });
-    expect(await keys.verify(TWO)).to.deep.equal({ id: 'two' });
+    expect(await keys.verify(`one_${SECRETS.two}`)).to.deep.equal(admin('one'));
+    expect(await keys.verify(TWO)).to.deep.equal(admin('two'));
   });
 
   it('are none without a file, and nobody gets in', async () => {
@@ -81,7 +102,7 @@ describe('the keys in force', () => {
     await keys.verify(ONE);
     expect(compared).to.have.length(1);
     now += 2;
-    expect(await keys.verify(ONE)).to.deep.equal({ id: 'one' });
+    expect(await keys.verify(ONE)).to.deep.equal(admin('one'));
     expect(compared).to.have.length(2);
   });
 
@@ -129,7 +150,7 @@ describe('the keys in force', () => {
     await keys.verify(ONE);
     for (const broken of ['keys: [', 'keys: {one: {hash: clear-text}}']) {
       await writeFile(file, broken);
-      expect(await keys.verify(ONE), broken).to.deep.equal({ id: 'one' });
+      expect(await keys.verify(ONE), broken).to.deep.equal(admin('one'));
     }
     await store('two');
     expect(await keys.verify(ONE)).to.equal(null);
@@ -149,6 +170,6 @@ describe('the keys in force', () => {
     expect(most).to.equal(1);
     expect(refused.length).to.be.within(40, 50);
     for (const { reason } of refused) expect((reason as Problem).code).to.equal('BERTH_BUSY');
-    expect(await keys.verify(ONE)).to.deep.equal({ id: 'one' });
+    expect(await keys.verify(ONE)).to.deep.equal(admin('one'));
   });
 });

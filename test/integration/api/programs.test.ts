@@ -54,10 +54,44 @@ describe('the programs', () => {
       expect(await bcrypt.compare(secret, entry?.hash ?? '')).to.equal(true);
     });
 
+    it('add takes a scope, an end and labels; list shows them; rotate and revoke change what is in force', async () => {
+      const wish = ['--scope', 'write', '--expires', '90d', '--label', 'team=a', '--label', 'env=test'];
+      const [id = ''] = (await keys('add', 'ci', ...wish)).stdout.split('_');
+      const line = (await keys('list')).stdout.trim();
+      expect(line).to.match(new RegExp(`^${id}  write  team=a,env=test  \\S+Z  \\S+Z  ci$`));
+      const [newId = ''] = (await keys('rotate', id, '--grace', '1h')).stdout.split('_');
+      const entries = (await openKeyFile(path.join(folder, 'keys.yaml')).read())?.keys ?? {};
+      expect(entries[newId]).to.include({ name: 'ci', scope: 'write' });
+      expect(entries[newId]?.labels).to.deep.equal({ team: 'a', env: 'test' });
+      const graceMs = Date.parse(entries[id]?.expiresAt ?? '') - Date.now();
+      expect(graceMs).to.be.within(3_500_000, 3_600_000);
+      expect((await keys('revoke', id)).code).to.equal(0);
+      expect((await keys('list')).stdout)
+        .to.contain(newId)
+        .and.not.to.contain(id);
+      expect((await keys('revoke', id)).stderr).to.contain(`There is no key "${id}"`);
+    });
+
+    const mistakes: [string[], string][] = [
+      [['add'], 'exactly one NAME'],
+      [['add', 'x', '--scope', 'root'], 'must be one of read, write, admin'],
+      [['add', 'x', '--expires', 'soon'], 'must be a time or a duration'],
+      [['add', 'x', '--expires', '2020-01-01T00:00:00Z'], 'is past'],
+      [['add', 'x', '--label', 'team'], 'must be NAME=VALUE'],
+      [['rotate', 'x', '--grace', 'long'], '--grace: must be a number and a unit'],
+    ];
+    for (const [args, complaint] of mistakes) {
+      it(`refuses ${args.join(' ')}`, async () => {
+        const { code, stderr } = await keys(...args);
+        expect(code).to.equal(2);
+        expect(stderr).to.contain(complaint);
+      });
+    }
+
     it('says what is wrong and how it is used, and prints nothing else', async () => {
-      const { code, stdout, stderr } = await keys('rotate');
+      const { code, stdout, stderr } = await keys('turn');
       expect([code, stdout]).to.deep.equal([2, '']);
-      expect(stderr).to.match(/^keys: unknown command "rotate"\nUsage: keys add NAME/);
+      expect(stderr).to.match(/^keys: unknown command "turn"\nUsage: keys add NAME/);
     });
   });
 

@@ -4,10 +4,12 @@ import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import bcrypt from 'bcryptjs';
+import type { Express } from 'express';
 import winston from 'winston';
 import { createApp, type AppDependencies } from '../../../api/app.js';
 import { agentKeyOf } from '../../../api/auth/agent-key.js';
 import { KeyRing } from '../../../api/auth/key-ring.js';
+import type { AuditEntry } from '../../../api/middleware/audit.js';
 import { bucketsOf } from '../../../api/download/buckets.js';
 import type { FieldError } from '../../../api/problem.js';
 import type { WorkspaceView } from '../../../shared/model/view.js';
@@ -55,6 +57,8 @@ export class TestApi {
     /** Lines of the log, as JSON. */
     readonly log: string[],
     private readonly server: Server,
+    readonly app: Express,
+    readonly audited: readonly AuditEntry[],
   ) {}
 
   static async start(change: Partial<AppDependencies> = {}): Promise<TestApi> {
@@ -68,11 +72,14 @@ export class TestApi {
       clock: systemClock,
       logger,
     });
-    const settings = readApiSettings({ BERTH_STATE_DIR: stateDir });
+    // Tests call without keys far more often than anybody would.
+    const settings = readApiSettings({ BERTH_STATE_DIR: stateDir, BERTH_AUTH_FAILURES_PER_MINUTE: '0' });
+    const audited: AuditEntry[] = [];
     const agentKey = agentKeyOf(stateDir);
     const app = createApp({
       records,
       keys,
+      audit: (entry) => audited.push(entry),
       agentKey,
       buckets: bucketsOf(settings),
       clock: systemClock,
@@ -84,7 +91,7 @@ export class TestApi {
     const server = createServer(app);
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    return new TestApi(stateDir, records, url, log, server);
+    return new TestApi(stateDir, records, url, log, server, app, audited);
   }
 
   async call(method: string, target: string, options: CallOptions = {}): Promise<Answer> {
