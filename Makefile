@@ -5,7 +5,7 @@ HOST := manifests/host
 # Node of the host, or a pinned one in .cache/node; found only by the commands that need it.
 WITH_NODE = NODE_BIN="$$($(HOST)/node.sh)" && export PATH="$$NODE_BIN:$$PATH" &&
 
-.PHONY: help up down purge key images plan status logs guard check test nightly bench build
+.PHONY: help up down purge key images sbom audit plan status logs guard check test nightly bench build
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,12 @@ key: ## add an API key and print it: make -s key NAME=ci
 
 images: ## build the images
 	@$(HOST)/images.sh
+
+sbom: ## write down what the images are made of (CycloneDX, in dist/sbom/)
+	@$(WITH_NODE) $(HOST)/sbom.sh
+
+audit: ## ask the npm registry for known faults of what the programs use
+	@$(WITH_NODE) npm audit --omit dev --audit-level high
 
 plan: ## what the controller would do next, without doing it: W=<workspace>, DIR=<folder of declarations>
 	@W="$(W)" DIR="$(DIR)" $(HOST)/plan.sh
@@ -52,7 +58,7 @@ test: node_modules/.package-lock.json ## check, then integration, contract and e
 	@$(WITH_NODE) test/run.sh
 
 nightly: node_modules/.package-lock.json ## make test with far more rounds (an hour or two)
-	@$(WITH_NODE) BERTH_PROPERTY_RUNS=10000 BERTH_SIM_SEEDS=10000 BERTH_TEST_KILL_ROUNDS=1000 test/run.sh
+	@$(WITH_NODE) BERTH_PROPERTY_RUNS=10000 BERTH_SIM_SEEDS=10000 BERTH_API_EXAMPLES=8000 BERTH_TEST_KILL_ROUNDS=1000 test/run.sh
 
 bench: node_modules/.package-lock.json ## measure starts beside bare Docker calls, and syncs beside rclone and aws
 	@$(WITH_NODE) test/bench/run.sh

@@ -1,6 +1,8 @@
 import type { Server } from 'node:http';
+import { tmpdir } from 'node:os';
 import { messageOf } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
+import { GIB } from '../shared/model/desired.js';
 import { inWords } from '../shared/model/duration.js';
 import type { AgentReport, FinalSync } from '../shared/model/report.js';
 import { IdleWatch } from './activity/idle-watch.js';
@@ -11,6 +13,7 @@ import { UsersTraffic } from './activity/users-traffic.js';
 import { homeOf, USER, type AgentConfig } from './config.js';
 import { createDesktopServer } from './desktop/server.js';
 import { loadStaticFiles } from './desktop/static-files.js';
+import { DiskWatch } from './disk-watch.js';
 import { listen, shut } from './http/listen.js';
 import { step, type LifeEffect, type LifeEvent, type LifeState } from './lifecycle.js';
 import { tidyMemory } from './memory.js';
@@ -69,6 +72,7 @@ export class Agent {
   private readonly terminals = new Terminals(USER.uid);
   private readonly idle: IdleWatch;
   private readonly traffic = new UsersTraffic();
+  private readonly disk: DiskWatch;
   private killsTold = 0;
   private readonly cancelRestore = new AbortController();
   private stopDeadline = Infinity;
@@ -117,6 +121,13 @@ export class Agent {
       log,
       now: Date.now,
     });
+    const limit = config.BERTH_DISK_LIMIT_GIB * GIB;
+    this.disk = new DiskWatch({
+      folders: [config.BERTH_WORKSPACE_DIR, config.BERTH_STATE_HOME, tmpdir()],
+      limitBytes: limit === 0 ? null : limit,
+      onChange: (trouble) => this.tellOfDisk(trouble),
+      log,
+    });
   }
 
   /** Begins the run; everything else follows from events. */
@@ -154,6 +165,7 @@ export class Agent {
       case 'startCycles':
         this.ticker.start();
         this.idle.start();
+        this.disk.start();
         return this.homeTicker.start(HOME_INTERVAL_MS);
       case 'waitForTerm':
         setTimeout(() => this.happen({ type: 'gaveUp' }), FAILED_WAIT_MS).unref();
@@ -243,6 +255,13 @@ export class Agent {
     this.background(this.terminals.print(line));
   }
 
+  private tellOfDisk(trouble: string | null): void {
+    this.reporter.tell();
+    if (trouble === null) return;
+    this.parts.log.warn('the disk', { trouble });
+    this.background(this.terminals.print(trouble));
+  }
+
   /** @returns whether it is worth a report */
   private async pull(): Promise<boolean> {
     const startedAt = performance.now();
@@ -254,7 +273,7 @@ export class Agent {
 
   private async stop(restored: boolean): Promise<void> {
     const { engine, home, log } = this.parts;
-    await Promise.all([this.idle.stop(), this.ticker.stop(), this.homeTicker.stop()]);
+    await Promise.all([this.idle.stop(), this.disk.stop(), this.ticker.stop(), this.homeTicker.stop()]);
     await this.supervisor.stop(SERVICE_GRACE_MS);
     if (this.parts.owner && ownsProcessTable()) await endStragglers(USER.uid, SERVICE_GRACE_MS / 2);
     await Promise.all(this.servers.map(shut));
@@ -290,6 +309,7 @@ export class Agent {
       lastActivityAt: engine.activityAt,
       activity: this.idle.activity(),
       oomKills: oomKills(),
+      ...(this.disk.disk === null ? {} : { disk: this.disk.disk }),
       ...(this.finalSync === undefined ? {} : { finalSync: this.finalSync }),
     };
   }

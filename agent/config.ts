@@ -25,6 +25,8 @@ const agentSettings = {
   BERTH_AGENT_TOKEN: z.string().min(1),
   BERTH_SYNC_INTERVAL: secondsSetting(15),
   BERTH_STOP_GRACE: secondsSetting(300),
+  /** What its files may take on the disk until somebody is warned; 0: no limit. */
+  BERTH_DISK_LIMIT_GIB: setting(z.coerce.number().min(0).default(0)),
   BERTH_WEB_PORT: portSetting(3000),
   BERTH_URLS: setting(z.string().default('{}')),
   BERTH_LOG_LEVEL: setting(z.enum(['error', 'warn', 'info', 'debug']).default('info')),

@@ -12,6 +12,7 @@ import { methodNotAllowed, notFound, problemDetails } from './middleware/problem
 import { requestLog } from './middleware/request-log.js';
 import { agentRouter } from './routes/agent.js';
 import { containersRouter } from './routes/containers.js';
+import { descriptionRouter } from './routes/description.js';
 import { filesRouter } from './routes/files.js';
 import { probesRouter } from './routes/probes.js';
 import { systemRouter } from './routes/system.js';
@@ -63,6 +64,7 @@ export function createApp(dependencies: AppDependencies): Express {
   app.disable('etag');
   app.use(requestLog(logger, clock));
   app.use(probesRouter(system));
+  app.use(descriptionRouter({ settings, version }));
   app
     .route('/auth')
     // Traefik's forwardAuth asks here before it lets a request pass.

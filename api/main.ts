@@ -14,6 +14,14 @@ import { readApiSettings } from './settings.js';
 
 /** Longer than the gateway keeps an idle connection (90 s): it must be the one to close it, or requests get lost. */
 const KEEP_ALIVE_MS = 120_000;
+/** No call has more to say; who says it slowly holds a connection of everybody's. */
+const LIMITS = {
+  keepAliveTimeout: KEEP_ALIVE_MS,
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  connectionsCheckingInterval: 2_000,
+  maxHeaderSize: 16_384,
+};
 /** How long answers under way may take once the program shall end. */
 const GRACE_MS = 8_000;
 const SWEEP_MS = 100;
@@ -46,8 +54,7 @@ async function main(): Promise<void> {
     version,
     stopping: stopping.signal,
   });
-  const server = createServer(app);
-  server.keepAliveTimeout = KEEP_ALIVE_MS;
+  const server = createServer(LIMITS, app);
   await listen(server, settings.BERTH_API_PORT, settings.BERTH_API_HOST);
   const { desired, reports } = records;
   const onLost = (folder: string) => {

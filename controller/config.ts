@@ -37,6 +37,7 @@ const SETTINGS = {
   BERTH_ARCHIVE_AFTER: setting(durationSchema.default('24h')),
   BERTH_HEALTH_INTERVAL: secondsSetting(30),
   BERTH_MEMORY_LIMIT_PERCENT: setting(z.coerce.number().min(1).max(100).default(90)),
+  BERTH_DISK_LIMIT_GIB: setting(z.coerce.number().min(0).default(20)),
   /** Where the host's figures are read; tests show other ones. */
   BERTH_PROC_DIR: setting(z.string().startsWith('/', 'an absolute path').default('/proc')),
   BERTH_RESYNC_INTERVAL: secondsSetting(30),

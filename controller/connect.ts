@@ -88,6 +88,7 @@ async function environmentOf(
       s3: settings.s3,
       syncIntervalSeconds: settings.BERTH_SYNC_INTERVAL,
       stopGraceSeconds: settings.BERTH_STOP_GRACE,
+      diskLimitGib: settings.BERTH_DISK_LIMIT_GIB,
       urls,
       logLevel: settings.BERTH_LOG_LEVEL,
     },

@@ -40,7 +40,9 @@ own_berth_up
 part 'Host scripts' mocha 'test/host/**/*.test.ts'
 part 'Integration tests' mocha 'test/integration/**/*.test.ts'
 part 'Contract tests' mocha 'test/contract/**/*.test.ts'
-part 'End to end' mocha 'test/e2e/**/*.test.ts'
+# Most of their time is waiting.
+part 'End to end' mocha --parallel --jobs 2 'test/e2e/*.test.ts'
+part 'End to end: what concerns all workspaces' mocha 'test/e2e/whole/*.test.ts'
 part 'Faults' mocha 'test/faults/**/*.test.ts'
 part 'Nothing left behind' mocha 'test/after/**/*.test.ts'
 exit $result

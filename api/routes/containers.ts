@@ -1,25 +1,21 @@
 import { Router, type Request, type Response } from 'express';
-import * as z from 'zod';
-import {
-  bucketSchema,
-  idSchema,
-  labelMapSchema,
-  prefixSchema,
-  pullSchema,
-  resourcesSchema,
-} from '../../shared/model/desired.js';
-import { durationSchema } from '../../shared/model/duration.js';
-import { idleSchema, signalsSchema } from '../../shared/model/idle.js';
-import { PHASES, type Phase } from '../../shared/model/observed.js';
+import type { Phase } from '../../shared/model/observed.js';
+import type { WorkspaceView } from '../../shared/model/view.js';
 import { keyIdOf } from '../middleware/authentication.js';
 import { jsonBody } from '../middleware/json-body.js';
 import { methodNotAllowed } from '../middleware/problem-details.js';
-import { decodeCursor } from '../services/cursor.js';
-import type { WorkspaceView } from '../services/view.js';
 import type { Declared, WaitRequest, Workspaces } from '../services/workspaces.js';
 import type { ApiSettings } from '../settings.js';
 import { goneSignal } from './gone-signal.js';
-import { parseBody, parseQuery, waitOf, waitQuerySchema } from './validation.js';
+import {
+  deleteQuerySchema,
+  extendSchema,
+  listQuerySchema,
+  nothingSchema,
+  startSchemaOf,
+  waitQuerySchema,
+} from './requests.js';
+import { parseBody, parseQuery, waitOf } from './validation.js';
 
 export interface ContainersOptions {
   workspaces: Workspaces;
@@ -88,7 +84,7 @@ export function containersRouter({ workspaces, settings, stopping }: ContainersO
   router
     .route('/')
     .get(async (request, response) => {
-      const { status, bucketId, limit, cursor } = parseQuery(listSchema, request.query);
+      const { status, bucketId, limit, cursor } = parseQuery(listQuerySchema, request.query);
       response.json(await workspaces.list({ status, bucket: bucketId, limit, after: cursor }));
     })
     .all(methodNotAllowed('GET', 'HEAD'));
@@ -100,7 +96,7 @@ export function containersRouter({ workspaces, settings, stopping }: ContainersO
       response.set('ETag', etag).json(view);
     })
     .delete(async (request, response) => {
-      const { wait: seconds, force } = parseQuery(deleteSchema, request.query);
+      const { wait: seconds, force } = parseQuery(deleteQuerySchema, request.query);
       const wait = waitOf(request, seconds);
       const declared = await workspaces.delete(request.params.id, { discardUnsaved: force });
       await answer(response, declared, {
@@ -135,72 +131,3 @@ interface Goal {
   doneStatus: number;
   until: (wait: WaitRequest) => Promise<WorkspaceView>;
 }
-
-function startSchemaOf(settings: ContainersOptions['settings']) {
-  const { BERTH_ALLOWED_IMAGES: allowed, BERTH_DEFAULT_IMAGE: fallback } = settings;
-  return z.strictObject({
-    bucketId: bucketSchema,
-    name: idSchema.optional(),
-    prefix: prefixSchema.optional(),
-    image: z
-      .string()
-      .refine((image) => allowed.includes(image), `must be one of ${allowed.join(', ')}`)
-      .default(fallback),
-    resources: resourcesSchema.prefault({}),
-    pull: pullSchema,
-    idle: idleSchema.optional(),
-    activity: signalsSchema.optional(),
-    maxAge: durationSchema.optional(),
-    labels: labelMapSchema.default({}),
-  });
-}
-
-const nothingSchema = z.strictObject({});
-
-/** An hour is what people mean by "a bit longer". */
-const extendSchema = z.strictObject({ for: durationSchema.default('1h') });
-
-const deleteSchema = waitQuerySchema.extend({
-  force: z
-    .enum(['true', 'false'], 'must be true or false')
-    .default('false')
-    .transform((text) => text === 'true'),
-});
-
-const ALIVE: Phase[] = ['starting', 'running', 'stopping'];
-
-const statusSchema = z
-  .string()
-  .refine(
-    (text) =>
-      text === 'all' ||
-      text === 'archived' ||
-      text.split(',').every((phase) => (PHASES as readonly string[]).includes(phase)),
-    `must be "all", "archived" or a list of ${PHASES.join(', ')}, separated by commas`,
-  )
-  .transform((text): ReadonlySet<Phase> | 'archived' => {
-    if (text === 'archived') return text;
-    return new Set(text === 'all' ? PHASES : (text.split(',') as Phase[]));
-  });
-
-const listSchema = z.strictObject({
-  status: statusSchema.default(new Set(ALIVE)),
-  bucketId: bucketSchema.optional(),
-  limit: z
-    .string()
-    .refine(
-      (text) => /^[1-9]\d{0,2}$/.test(text) && Number(text) <= 500,
-      'must be a whole number from 1 to 500',
-    )
-    .transform(Number)
-    .default(100),
-  cursor: z
-    .string()
-    .transform((text, context) => {
-      const id = decodeCursor(text);
-      if (id !== null) return id;
-      context.addIssue('is not a cursor of this list');
-      return z.NEVER;
-    })
-    .optional(),
-});

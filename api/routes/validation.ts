@@ -1,6 +1,7 @@
 import type { Request } from 'express';
-import * as z from 'zod';
+import type * as z from 'zod';
 import { Problem, type FieldError } from '../problem.js';
+import { waitSchema } from './requests.js';
 
 /** @throws Problem `BERTH_BODY_INVALID` naming each wrong field */
 export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
@@ -23,18 +24,6 @@ export function parseQuery<T>(schema: z.ZodType<T>, query: unknown): T {
   const errors = fieldErrorsOf(result.error, 'query');
   throw new Problem('BERTH_QUERY_INVALID', detailOf('The query', errors), { errors });
 }
-
-/** How many seconds a call may wait for its result. */
-export const waitSchema = z
-  .string()
-  .refine(
-    (text) => /^[1-9]\d{0,2}$/.test(text) && Number(text) <= 300,
-    'must be a whole number of seconds from 1 to 300',
-  )
-  .transform(Number);
-
-/** The query of calls that can wait. */
-export const waitQuerySchema = z.strictObject({ wait: waitSchema.optional() });
 
 /**
  * How long the client wants the call to wait: `?wait=N`, else `Prefer: wait=N` (RFC 7240).

@@ -2,7 +2,8 @@ import type { Clock } from '../../shared/clock.js';
 import { overlap } from '../../shared/model/bucket-layout.js';
 import type { Desired } from '../../shared/model/desired.js';
 import type { FactsReader } from './facts.js';
-import { viewOf, type ViewSettings, type WorkspaceView } from './view.js';
+import type { WorkspaceView } from '../../shared/model/view.js';
+import { viewOf, type ViewSettings } from './view.js';
 
 /** Reports come by the second, workspaces by the minute: who shares what is looked up this seldom. */
 const KEPT_MS = 5_000;

@@ -1,6 +1,7 @@
 import type { Clock } from '../../shared/clock.js';
 import { messageOf } from '../../shared/errors.js';
 import type { SystemStatus } from '../../shared/model/system.js';
+import type { SystemView } from '../../shared/model/view.js';
 import type { Records } from '../../shared/store/records.js';
 import { Problem } from '../problem.js';
 
@@ -22,7 +23,7 @@ export class System {
   }
 
   /** @throws Problem `BERTH_NOT_READY` when the controller has not written anything (readable) yet */
-  async status() {
+  async status(): Promise<SystemView> {
     const system = await this.read();
     return {
       ...system,

@@ -2,63 +2,14 @@ import { createHash } from 'node:crypto';
 import { idleDefaultsOf } from '../../shared/config.js';
 import { InvalidRecordError } from '../../shared/errors.js';
 import type { Condition } from '../../shared/model/condition.js';
-import {
-  generationOf,
-  imageProblem,
-  isPausedDeclaration,
-  type Desired,
-  type Resources,
-} from '../../shared/model/desired.js';
-import type { Health, HealthStatus } from '../../shared/model/health.js';
-import { idleDeadline, idleRulesOf, type Activity } from '../../shared/model/idle.js';
-import type { Observed, Phase, ShutdownReason } from '../../shared/model/observed.js';
-import type { AgentReport, FinalSync } from '../../shared/model/report.js';
-import { urlsOf, type WorkspaceUrls } from '../../shared/model/urls.js';
+import { generationOf, imageProblem, isPausedDeclaration, type Desired } from '../../shared/model/desired.js';
+import { idleDeadline, idleRulesOf } from '../../shared/model/idle.js';
+import type { Observed, Phase } from '../../shared/model/observed.js';
+import type { AgentReport } from '../../shared/model/report.js';
+import { urlsOf } from '../../shared/model/urls.js';
+import type { HealthView, WorkspaceView } from '../../shared/model/view.js';
 import type { ApiSettings } from '../settings.js';
 import type { Declaration, Facts } from './facts.js';
-
-/** A workspace as the API shows it (docs/api.md). */
-export interface WorkspaceView {
-  containerId: string;
-  /** null only when the declaration was never a valid one. */
-  bucketId: string | null;
-  prefix: string | null;
-  status: Phase;
-  urls: WorkspaceUrls;
-  image: string | null;
-  createdAt: string | null;
-  startedAt: string | null;
-  stoppedAt: string | null;
-  shutdownReason: ShutdownReason | null;
-  /** When its records went to the archive; null while they are where they belong. */
-  archivedAt: string | null;
-  message: string;
-  lastActivityAt: string | null;
-  /** When each watched sign of work was last seen. */
-  activity: Activity[];
-  /** When it is stopped if nobody works in it until then; null while it does not run, and where that is off. */
-  idleDeadline: string | null;
-  health: HealthView;
-  lastSyncAt: string | null;
-  /** What the agent of this run last said of its sync; null before it said anything. */
-  sync: Omit<AgentReport['sync'], 'lastSyncAt'> | null;
-  finalSync: FinalSync | null;
-  conditions: Condition[];
-  labels: Record<string, string>;
-  resources: Resources | null;
-  links: { self: string };
-}
-
-/** What the last health check found (R8.4); `unknown` before the first one, and while it does not run. */
-export interface HealthView {
-  status: HealthStatus | 'unknown';
-  checkedAt: string | null;
-  message: string;
-  /** What is wrong with each service; null: nothing is known to be. */
-  services: Health['services'];
-  /** Failed checks in a row. */
-  failures: number;
-}
 
 export type ViewSettings = Pick<
   ApiSettings,
@@ -113,6 +64,7 @@ export function viewOf(facts: Facts, settings: ViewSettings): WorkspaceView | nu
     health: healthOf(status, life),
     lastSyncAt: report?.sync.lastSyncAt ?? null,
     sync: report === null ? null : syncOf(report.sync),
+    disk: report?.disk ?? null,
     finalSync: life?.finalSync ?? report?.finalSync ?? null,
     conditions: conditionsOf(declaration, life),
     labels: inForce?.metadata.labels ?? {},

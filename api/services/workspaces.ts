@@ -4,22 +4,14 @@ import { wantedToRun, type Desired, type DesiredSpec, type Resources } from '../
 import { durationMs } from '../../shared/model/duration.js';
 import { ID_PATTERN, newUid, newWorkspaceId } from '../../shared/model/ids.js';
 import type { HistoryEvent, Phase } from '../../shared/model/observed.js';
+import type { HealthView, WorkspaceView } from '../../shared/model/view.js';
 import type { Records } from '../../shared/store/records.js';
 import { Problem } from '../problem.js';
 import type { Admission } from './admission.js';
 import { waitFor, type ChangeHub } from './change-hub.js';
 import { encodeCursor } from './cursor.js';
 import type { Facts, FactsReader } from './facts.js';
-import {
-  etagOfView,
-  ownObserved,
-  selfOf,
-  targetOf,
-  viewOf,
-  type HealthView,
-  type ViewSettings,
-  type WorkspaceView,
-} from './view.js';
+import { etagOfView, ownObserved, selfOf, targetOf, viewOf, type ViewSettings } from './view.js';
 
 /** Another writer may get in between a read and a write; this often it is tried anew. */
 const WRITE_TRIES = 5;

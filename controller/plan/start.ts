@@ -1,5 +1,6 @@
 import { memoryPressure, startBytes } from '../../shared/model/admission.js';
 import { mergeConditions, type ConditionUpdate } from '../../shared/model/condition.js';
+import { diskTrouble } from '../../shared/model/disk.js';
 import { generationOf, type Desired } from '../../shared/model/desired.js';
 import type { Observed, ShutdownReason } from '../../shared/model/observed.js';
 import { SERVICES } from '../../shared/model/urls.js';
@@ -64,6 +65,9 @@ export function planStart(input: PlanInput, desired: Desired): Plan {
   if (waiting !== null) conditions.unshift(waiting);
   const kills = reportOfRun(input, record)?.oomKills ?? 0;
   if (kills > 0) conditions.push(no('WithinMemory', 'OutOfMemory', killsMessage(kills, desired)));
+  const disk = reportOfRun(input, record)?.disk;
+  const trouble = disk === undefined ? null : diskTrouble(disk);
+  if (trouble !== null) conditions.push(no('WithinDisk', trouble.reason, trouble.message));
   const health = startedAt === null ? null : judgeHealth(input, record);
   const healthy = health && healthCondition(health);
   if (healthy) conditions.push(healthy);

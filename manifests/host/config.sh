@@ -40,6 +40,7 @@ config_defaults=(
   BERTH_ARCHIVE_AFTER=24h
   BERTH_PARALLEL_STARTS=8
   BERTH_MEMORY_LIMIT_PERCENT=90
+  BERTH_DISK_LIMIT_GIB=20
   BERTH_PROC_DIR=/proc
   DEMO=1
 )
@@ -86,6 +87,7 @@ config_validate() {
   config_match BERTH_ARCHIVE_AFTER '[1-9][0-9]{0,5}[smhd]' 'a number and a unit, such as 24h'
   config_match BERTH_PARALLEL_STARTS '[1-9][0-9]{0,2}' 'a whole number from 1 to 999'
   config_match BERTH_MEMORY_LIMIT_PERCENT '[1-9][0-9]?|100' 'a whole number from 1 to 100'
+  config_match BERTH_DISK_LIMIT_GIB '0|[1-9][0-9]{0,5}' 'a number of GiB, or 0 for no limit'
   for name in BERTH_SYNC_INTERVAL BERTH_START_DEADLINE BERTH_STOP_DEADLINE BERTH_STOP_GRACE BERTH_HEALTH_INTERVAL; do
     config_match "$name" '[1-9][0-9]{0,5}' 'a number of seconds'
   done

@@ -11,6 +11,7 @@ export const CONDITION_TYPES = [
   'RoutesReady',
   'Healthy',
   'WithinMemory',
+  'WithinDisk',
   'Active',
   'FinalSyncVerified',
   'Progressing',

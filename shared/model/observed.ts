@@ -22,7 +22,7 @@ export const SHUTDOWN_REASONS = [
 export type ShutdownReason = (typeof SHUTDOWN_REASONS)[number];
 
 const isoTime = z.string();
-const conditionSchema = z.object({
+export const conditionSchema = z.object({
   type: z.enum(CONDITION_TYPES),
   status: z.enum(['True', 'False', 'Unknown']),
   reason: z.string(),
@@ -39,7 +39,7 @@ const haltSchema = z.object({
 export type Halt = z.infer<typeof haltSchema>;
 
 /** One thing that happened to a workspace. */
-const historyEventSchema = z.object({
+export const historyEventSchema = z.object({
   at: isoTime,
   type: z.enum(['Normal', 'Warning']),
   /** One CamelCase word for programs. */

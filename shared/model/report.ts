@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { diskSchema } from './disk.js';
 import { activitySchema, idleRulesSchema } from './idle.js';
 
 const count = z.number().int().nonnegative();
@@ -74,6 +75,8 @@ export const agentReportSchema = z.object({
   activity: z.array(activitySchema).max(16).default([]),
   /** Processes of this container that the kernel has killed for want of memory. */
   oomKills: addedCount,
+  /** Missing before it was added up for the first time. */
+  disk: diskSchema.optional(),
   finalSync: finalSyncSchema.optional(),
 });
 

@@ -34,7 +34,7 @@ describe('What a workspace leaves to be read', function () {
   before(async () => {
     folder = await mkdtemp('/var/tmp/berth-trace-');
     await writeFile(path.join(folder, 'mark'), '');
-    await berth.start({ bucketId: id, name: id });
+    await berth.start({ bucketId: id, name: id, image: 'berth/workspace' });
     container = await berth.containerOf(id);
     const { stdout } = await run('docker', ['inspect', '--format', '{{json .Config.Env}}', container]);
     const given = new Map(

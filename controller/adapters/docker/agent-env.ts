@@ -20,6 +20,7 @@ export function agentEnv(
     s3: S3Settings;
     syncIntervalSeconds: number;
     stopGraceSeconds: number;
+    diskLimitGib: number;
     urls: WorkspaceUrls;
     logLevel: string;
   },
@@ -35,6 +36,7 @@ export function agentEnv(
     BERTH_S3_CREATE_BUCKET: String(s3.createBuckets),
     BERTH_SYNC_INTERVAL: String(settings.syncIntervalSeconds),
     BERTH_STOP_GRACE: String(settings.stopGraceSeconds),
+    BERTH_DISK_LIMIT_GIB: String(settings.diskLimitGib),
     BERTH_URLS: JSON.stringify(settings.urls),
     BERTH_LOG_LEVEL: settings.logLevel,
     BERTH_API_URL: `http://${GATEWAY_ALIAS}:7070`,

@@ -64,6 +64,8 @@ export function serviceSpec(input: ServiceSpecInput): CreateServiceOptions {
         HealthCheck: { Test: ['NONE'] },
         // The image brings its own init.
         Init: false,
+        // A core dump would fill the disk, with whatever the program knew.
+        Ulimits: [{ Name: 'core', Soft: 0, Hard: 0 }],
         CapabilityDrop: ['ALL'],
         CapabilityAdd: AGENT_CAPABILITIES.map((capability) => `CAP_${capability}`),
       },

@@ -363,10 +363,11 @@ describe('workspaces over the API (R1)', () => {
   });
 
   it('answers 503 and the reason when the state folder cannot be written', async () => {
-    await rm(path.join(api.stateDir, 'desired'), { recursive: true });
+    const full = Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+    api.records.desired.write = () => Promise.reject(full);
     const { status, body } = await api.start({ bucketId: 'demo' });
     expect([status, body.code]).to.deep.equal([503, 'BERTH_STORE_FAILED']);
-    expect(body.detail).to.contain('ENOENT');
+    expect(body.detail).to.contain('ENOSPC');
     expect(api.log.some((line) => line.includes('request failed'))).to.equal(true);
   });
 

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import bcrypt from 'bcryptjs';
@@ -122,6 +122,21 @@ describe('the programs', () => {
         .map((line) => JSON.parse(line) as { message: string });
       expect(lines.map(({ message }) => message)).to.include.members(['API listens', 'request', 'API ends']);
       expect(log).to.not.contain(stdout.trim().split('_')[1]);
+    });
+
+    it('waits for nobody who sends his headers drop by drop, and takes no endless ones', async () => {
+      const { url } = await startApi();
+      const ask = async (text: string) => {
+        const socket = connect(Number(new URL(url).port), '127.0.0.1');
+        socket.write(text);
+        let answer = '';
+        for await (const piece of socket) answer += String(piece);
+        return answer.slice(0, 12);
+      };
+      const head = 'GET /healthz HTTP/1.1\r\nHost: x\r\n';
+      expect(await ask(`${head}Connection: close\r\n\r\n`)).to.equal('HTTP/1.1 200');
+      expect(await ask(`${head}X: ${'x'.repeat(20_000)}\r\n\r\n`)).to.equal('HTTP/1.1 431');
+      expect(await ask(head)).to.equal('HTTP/1.1 408');
     });
 
     it('takes keys from the environment', async () => {

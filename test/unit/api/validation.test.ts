@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import type { Request } from 'express';
 import * as z from 'zod';
-import { parseBody, parseQuery, waitOf, waitQuerySchema } from '../../../api/routes/validation.js';
+import { waitQuerySchema } from '../../../api/routes/requests.js';
+import { parseBody, parseQuery, waitOf } from '../../../api/routes/validation.js';
 import { Problem } from '../../../api/problem.js';
 import { labelMapSchema } from '../../../shared/model/desired.js';
 

@@ -4,7 +4,8 @@ import { InvalidRecordError } from '../../../shared/errors.js';
 import type { Desired } from '../../../shared/model/desired.js';
 import { observedSchema } from '../../../shared/model/observed.js';
 import type { Facts } from '../../../api/services/facts.js';
-import { etagOfView, viewOf, type WorkspaceView } from '../../../api/services/view.js';
+import { etagOfView, viewOf } from '../../../api/services/view.js';
+import type { WorkspaceView } from '../../../shared/model/view.js';
 import {
   declare,
   EMPTY_WORLD,
@@ -87,6 +88,7 @@ describe('view of a workspace', () => {
       idleDeadline: null,
       lastSyncAt: null,
       sync: null,
+      disk: null,
       finalSync: null,
       conditions: [],
       labels: { team: 'a' },

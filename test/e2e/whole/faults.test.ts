@@ -4,8 +4,8 @@ import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
-import { Berth, Bucket } from '../support/berth.js';
-import { eventually } from '../support/swarm.js';
+import { Berth, Bucket } from '../../support/berth.js';
+import { eventually } from '../../support/swarm.js';
 
 const run = promisify(execFile);
 

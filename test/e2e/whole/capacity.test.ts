@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect } from 'chai';
-import { Berth } from '../support/berth.js';
-import { eventually } from '../support/swarm.js';
+import { Berth } from '../../support/berth.js';
+import { eventually } from '../../support/swarm.js';
 
 interface Status {
   host: { memoryPercent: number };
