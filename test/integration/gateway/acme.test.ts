@@ -1,10 +1,9 @@
-import { createServer } from 'node:http';
 import { once } from 'node:events';
 import { readFile, stat, writeFile } from 'node:fs/promises';
-import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import tls from 'node:tls';
 import { expect } from 'chai';
+import { Backend } from '../../support/gateway/backend.js';
 import { Gateway } from '../../support/gateway/gateway.js';
 import { handshake } from '../../support/gateway/handshake.js';
 import { Pebble } from '../../support/gateway/pebble.js';
@@ -16,18 +15,10 @@ describe('BERTH_TLS=acme', function () {
   this.timeout(180_000);
   let gateway: Gateway;
   let pebble: Pebble;
-  const backend = createServer((_request, response) => response.end('hello'));
-  let server: string;
+  const backend = new Backend((_request, response) => response.end('hello'));
 
-  before(async () => {
-    backend.listen(0, '127.0.0.1');
-    await once(backend, 'listening');
-    server = `http://127.0.0.1:${(backend.address() as AddressInfo).port}`;
-  });
-  after(() => {
-    backend.closeAllConnections();
-    backend.close();
-  });
+  before(() => backend.start());
+  after(() => backend.stop());
 
   beforeEach(async () => {
     gateway = new Gateway();
@@ -54,7 +45,7 @@ describe('BERTH_TLS=acme', function () {
   const start = async (more: Record<string, string>, args: string[] = []) => {
     await gateway.certify(settings(more));
     await gateway.start(
-      { 'http://api:8080': server, 'http://controller:9095': server },
+      { 'http://api:8080': backend.url, 'http://controller:9095': backend.url },
       settings(more),
       args,
     );
@@ -94,7 +85,7 @@ describe('BERTH_TLS=acme', function () {
 
   for (const challenge of ['http', 'tls'] as const) {
     it(`gets a certificate for each host by ${challenge}, and keeps them over a restart`, async () => {
-      gateway.route('demo', server);
+      gateway.route('demo', backend.address);
       await start({ BERTH_ACME_CHALLENGE: challenge });
       const names = ['api', 'metrics', 'demo-code', 'demo-vnc', 'demo-web'];
       await eventuallyGood(...names);
@@ -137,10 +128,10 @@ describe('BERTH_TLS=acme', function () {
     const record = `_acme-challenge.${gateway.domain}.`;
     expect(pebble.recordChanges).to.include.members([`/present ${record}`, `/cleanup ${record}`]);
 
-    gateway.route('later', server);
-    await gateway.stop();
-    await gateway.start({}, settings(dns), args);
-    await eventuallyGood('later-code');
+    gateway.route('later', backend.address);
+    const target = { ...gateway, ca: gateway.state('tls/private-ca.crt') };
+    const later = () => askGateway(target, `https://${host('later-code')}/`);
+    await eventually('the route is there', async () => (await later()).status === 200);
     expect(await stored()).to.deep.equal([`${gateway.domain} *.${gateway.domain}`]);
     expect(pebble.recordChanges.filter((change) => change.startsWith('/present'))).to.have.length(2);
   });

@@ -1,19 +1,19 @@
 import { once } from 'node:events';
-import http from 'node:http';
 import https from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
-import WebSocket, { WebSocketServer } from 'ws';
+import WebSocket from 'ws';
+import { Backend } from '../../support/gateway/backend.js';
 import { Gateway } from '../../support/gateway/gateway.js';
 import { askGateway, tlsSuite, type TlsTarget } from '../../support/gateway/tls-suite.js';
+import { eventually } from '../../support/swarm.js';
 
-/** The real Traefik with the routes, arguments and script of the image; servers of the test behind it. */
+/** The real Traefik with the routes, arguments and script of a stack; servers of the test behind it. */
 describe('The gateway', function () {
   this.timeout(120_000);
   const gateway = new Gateway();
   /** Answers as the API does, or with what a request's path wants. */
-  const backend = http.createServer((request, response) => {
+  const backend = new Backend((request, response) => {
     const statuses: Record<string, number> = { '/api/containers': 401, '/auth': 401, '/nothing-here': 404 };
     if (request.url === '/own') {
       response.setHeader('X-Frame-Options', 'ALLOW-FROM https://example.com');
@@ -24,17 +24,13 @@ describe('The gateway', function () {
     }
     response.writeHead(statuses[request.url ?? ''] ?? 200).end('hello');
   });
-  const sockets = new WebSocketServer({ server: backend });
-  sockets.on('connection', (socket) => socket.on('message', (data: Buffer) => socket.send(data)));
   let target: TlsTarget;
 
   before(async () => {
-    backend.listen(0, '127.0.0.1');
-    await once(backend, 'listening');
-    const server = `http://127.0.0.1:${(backend.address() as AddressInfo).port}`;
-    gateway.route('demo', server);
+    await backend.start();
+    gateway.route('demo', backend.address);
     await gateway.certify();
-    await gateway.start({ 'http://api:8080': server, 'http://controller:9095': server });
+    await gateway.start({ 'http://api:8080': backend.url, 'http://controller:9095': backend.url });
     const { domain, httpPort, httpsPort } = gateway;
     const hosts = {
       api: `api.${domain}`,
@@ -43,11 +39,13 @@ describe('The gateway', function () {
       web: `demo-web.${domain}`,
     };
     target = { domain, httpPort, httpsPort, hosts, ca: gateway.state('tls/ca.crt') };
+    await eventually(
+      'the routes of the workspace',
+      async () => (await askGateway(target, `https://${hosts.web}/`)).status === 200,
+    );
   });
   after(async () => {
-    sockets.close();
-    backend.closeAllConnections();
-    backend.close();
+    backend.stop();
     await gateway.remove();
   });
 
@@ -75,10 +73,10 @@ describe('The gateway', function () {
   });
 
   it('says so too when nobody answers behind a route', async () => {
-    gateway.route('dead', 'http://127.0.0.1:9');
-    await gateway.stop();
-    await gateway.start();
-    const { status, headers } = await askGateway(target, `https://dead-code.${target.domain}/`);
+    gateway.route('dead', '127.0.0.2');
+    const ask = () => askGateway(target, `https://dead-code.${target.domain}/`);
+    await eventually('the route is there', async () => (await ask()).status !== 404);
+    const { status, headers } = await ask();
     expect(status).to.equal(502);
     expect(headers).to.include({ 'x-frame-options': 'SAMEORIGIN', 'x-content-type-options': 'nosniff' });
     expect(headers['strict-transport-security']).to.equal('max-age=31536000');

@@ -1,11 +1,15 @@
 import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { parse, stringify } from 'yaml';
+import { parse } from 'yaml';
+import { Catalogue } from '../../../controller/adapters/discovery/catalogue.js';
+import { createDiscoveryServer } from '../../../controller/adapters/discovery/server.js';
 import { routeLabels } from '../../../controller/adapters/docker/routes.js';
+import type { RawSweep } from '../../../controller/adapters/docker/sweep.js';
 import { freePorts } from '../agent/seaweed.js';
 import { eventually } from '../swarm.js';
 
@@ -35,8 +39,8 @@ function traefikFolder(): string {
 export type Backends = Partial<Record<'http://api:8080' | 'http://controller:9095', string>>;
 
 /**
- * The gateway as it is in a stack (script, routes, arguments), but on loopback, with ports of its own and
- * without Swarm.
+ * The gateway as it is in a stack (script, routes, arguments), but on loopback and with ports of its own. It
+ * hears of workspaces from the controller's own discovery endpoint.
  */
 export class Gateway {
   readonly folder = mkdtempSync(path.join(tmpdir(), 'berth-gateway-'));
@@ -45,6 +49,9 @@ export class Gateway {
   httpsPort = 0;
   output = '';
   private child: ChildProcess | null = null;
+  private readonly catalogue = new Catalogue();
+  private readonly discovery = createDiscoveryServer({ catalogue: this.catalogue });
+  private readonly workspaces = new Map<string, string>();
   private readonly routes = path.join(this.folder, 'routes');
 
   constructor() {
@@ -69,17 +76,10 @@ export class Gateway {
     await run('bash', ['manifests/host/tls.sh'], { env: { ...env, ...settings } });
   }
 
-  /** The routes of a workspace, whose three services are one server here. */
-  route(id: string, server: string): void {
-    const labels = Object.entries(routeLabels(id, this.domain, 'none'));
-    const tree: Tree = {};
-    for (const [label, value] of labels) {
-      if (!label.startsWith('traefik.http.')) continue;
-      if (label.endsWith('.server.port'))
-        put(tree, label.replace('server.port', 'servers'), [{ url: server }]);
-      else put(tree, label, /\.(middlewares|entrypoints)$/.test(label) ? value.split(',') : value);
-    }
-    writeFileSync(path.join(this.routes, `${id}.yaml`), stringify(tree['traefik']));
+  /** A workspace as the controller tells of it, with an address at which its three ports listen. */
+  route(id: string, address: string): void {
+    this.workspaces.set(id, address);
+    this.catalogue.publish(sweepOf(this.workspaces, this.domain));
   }
 
   async choosePorts(): Promise<void> {
@@ -100,6 +100,9 @@ export class Gateway {
     let text = readFileSync(file, 'utf8');
     for (const [from, to] of Object.entries(backends)) text = text.replaceAll(from, to);
     writeFileSync(file, text);
+    if (!this.discovery.listening) await once(this.discovery.listen(0, '127.0.0.1'), 'listening');
+    this.catalogue.publish(sweepOf(this.workspaces, this.domain));
+    const swarm = `tcp://127.0.0.1:${(this.discovery.address() as AddressInfo).port}`;
     const [ping = 0, agents = 0, s3 = 0] = await freePorts(3);
     const ports = {
       ':80': this.httpPort,
@@ -108,23 +111,27 @@ export class Gateway {
       ':9000': s3,
       ':8082': ping,
     };
-    const child = spawn('bash', ['manifests/gateway/gateway.sh', ...argumentsOfStack(ports), ...more], {
-      env: {
-        ...process.env,
-        PATH: `${traefikFolder()}:${process.env['PATH'] ?? ''}`,
-        BERTH_DOMAIN: this.domain,
-        BERTH_HTTPS_PORT: String(this.httpsPort),
-        BERTH_S3_BUNDLED: 'false',
-        BERTH_TLS: 'local',
-        BERTH_GATEWAY_ROUTES: this.routes,
-        BERTH_GATEWAY_TLS: this.state('tls'),
-        BERTH_GATEWAY_ACME: this.state('acme'),
-        BERTH_GATEWAY_RUN: path.join(this.folder, 'run'),
-        BERTH_GATEWAY_INTERVAL: '0.2',
-        ...settings,
+    const child = spawn(
+      'bash',
+      ['manifests/gateway/gateway.sh', ...argumentsOfStack(ports, swarm), ...more],
+      {
+        env: {
+          ...process.env,
+          PATH: `${traefikFolder()}:${process.env['PATH'] ?? ''}`,
+          BERTH_DOMAIN: this.domain,
+          BERTH_HTTPS_PORT: String(this.httpsPort),
+          BERTH_S3_BUNDLED: 'false',
+          BERTH_TLS: 'local',
+          BERTH_GATEWAY_ROUTES: this.routes,
+          BERTH_GATEWAY_TLS: this.state('tls'),
+          BERTH_GATEWAY_ACME: this.state('acme'),
+          BERTH_GATEWAY_RUN: path.join(this.folder, 'run'),
+          BERTH_GATEWAY_INTERVAL: '0.2',
+          ...settings,
+        },
+        stdio: ['ignore', 'pipe', 'pipe'],
       },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    );
     this.child = child;
     for (const stream of [child.stdout, child.stderr])
       stream.on('data', (data: Buffer) => (this.output += String(data)));
@@ -149,32 +156,52 @@ export class Gateway {
 
   async remove(): Promise<void> {
     await this.stop();
+    this.discovery.closeAllConnections();
+    this.discovery.close();
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
 
-interface Tree {
-  [name: string]: Tree | unknown[] | string;
+/** What Traefik's Swarm provider reads of the engine: a service, its task and the network of both. */
+function sweepOf(workspaces: ReadonlyMap<string, string>, domain: string): RawSweep {
+  const network = { ID: 'network', Spec: { Name: 'network' } };
+  const ids = [...workspaces.keys()];
+  const services = ids.map((id) => ({
+    ID: `service-${id}`,
+    Version: { Index: 1 },
+    Spec: {
+      Name: id,
+      Labels: routeLabels(id, domain, 'network'),
+      Mode: { Replicated: { Replicas: 1 } },
+      EndpointSpec: { Mode: 'dnsrr' },
+    },
+    Endpoint: { Spec: { Mode: 'dnsrr' } },
+  }));
+  const tasks = ids.map((id) => ({
+    ID: `task-${id}`,
+    Version: { Index: 1 },
+    CreatedAt: '2026-01-01T00:00:00Z',
+    ServiceID: `service-${id}`,
+    NodeID: 'node',
+    Slot: 1,
+    DesiredState: 'running',
+    Status: { State: 'running' },
+    NetworksAttachments: [{ Network: network, Addresses: [`${workspaces.get(id)}/28`] }],
+  }));
+  const networks = [{ Id: 'network', Name: 'network', Driver: 'overlay', Scope: 'swarm' }];
+  return { services, tasks, networks, nodes: [{ ID: 'node' }] } as unknown as RawSweep;
 }
 
-function put(tree: Tree, label: string, value: unknown[] | string): void {
-  const names = label.split('.');
-  const last = names.pop() ?? '';
-  let place = tree;
-  for (const name of names) place = (place[name] ??= {}) as Tree;
-  place[last] = value;
-}
-
-/** The gateway's arguments in `manifests/stack.yaml`, with other ports, all of them on loopback. */
-function argumentsOfStack(ports: Record<string, number>): string[] {
+/** The gateway's arguments in `manifests/stack.yaml`, with other addresses, all of them on loopback. */
+function argumentsOfStack(ports: Record<string, number>, swarm: string): string[] {
   const stack = parse(readFileSync('manifests/stack.yaml', 'utf8'), { merge: true }) as {
     services: { gateway: { command: string[] } };
   };
-  return stack.services.gateway.command
-    .filter((argument) => !argument.startsWith('--providers.swarm.'))
-    .map((argument) => {
-      const [, name, port] = /^(--entryPoints\.\w+\.address)=.*(:\d+)$/.exec(argument) ?? [];
-      if (name !== undefined && port !== undefined) return `${name}=127.0.0.1:${ports[port]}`;
-      return argument.replace('${BERTH_HTTPS_PORT}', String(ports[':443']));
-    });
+  return stack.services.gateway.command.map((argument) => {
+    const [, name, port] = /^(--entryPoints\.\w+\.address)=.*(:\d+)$/.exec(argument) ?? [];
+    if (name !== undefined && port !== undefined) return `${name}=127.0.0.1:${ports[port]}`;
+    return argument
+      .replace('tcp://controller:2375', swarm)
+      .replace('${BERTH_HTTPS_PORT}', String(ports[':443']));
+  });
 }
