@@ -3,19 +3,24 @@ import type { Clock } from '../shared/clock.js';
 import { idleDefaultsOf } from '../shared/config.js';
 import type { Logger } from '../shared/logger.js';
 import type { Records } from '../shared/store/records.js';
+import { Gatekeeper } from './access/gatekeeper.js';
+import { Links } from './access/links.js';
+import { PremisesReader } from './access/premises.js';
 import type { AgentKeySource } from './auth/agent-key.js';
 import type { KeyRing } from './auth/key-ring.js';
 import type { Buckets } from './download/buckets.js';
 import { Downloads } from './download/downloads.js';
 import { auditLog, type Audit } from './middleware/audit.js';
-import { limitFailures } from './middleware/failure-limit.js';
+import { hasUnknownKey, limitFailures } from './middleware/failure-limit.js';
 import { requireApiKey, requireScope, requireUnconfined } from './middleware/authentication.js';
 import { methodNotAllowed, notFound, problemDetails } from './middleware/problem-details.js';
 import { requestLog } from './middleware/request-log.js';
+import { accessRouter } from './routes/access.js';
 import { agentRouter } from './routes/agent.js';
 import { containersRouter } from './routes/containers.js';
 import { descriptionRouter } from './routes/description.js';
 import { filesRouter } from './routes/files.js';
+import { loginRouter } from './routes/login.js';
 import { probesRouter } from './routes/probes.js';
 import { systemRouter } from './routes/system.js';
 import { ChangeHub } from './services/change-hub.js';
@@ -29,7 +34,7 @@ import type { ApiSettings } from './settings.js';
 
 export interface AppDependencies {
   records: Records;
-  keys: Pick<KeyRing, 'verify' | 'believes'>;
+  keys: Pick<KeyRing, 'verify' | 'believes' | 'owner'>;
   audit: Audit;
   agentKey: AgentKeySource;
   buckets: Buckets;
@@ -59,6 +64,9 @@ export function createApp(dependencies: AppDependencies): Express {
   const sharing = new Sharing(facts, settings, clock);
   const downloads = new Downloads({ buckets, logger });
   const system = new System({ records, clock, version });
+  const premises = new PremisesReader(facts, settings, clock);
+  const links = new Links({ premises, agentKey, clock, settings });
+  const gatekeeper = new Gatekeeper({ premises, keys, agentKey, clock, settings });
   const authenticated = requireApiKey(keys);
 
   const app = express();
@@ -68,7 +76,11 @@ export function createApp(dependencies: AppDependencies): Express {
   // The client is who speaks to the gateway, the one hop before this; what clients claim beyond it is dropped there.
   app.set('trust proxy', 1);
   app.use(requestLog(logger, clock));
-  const limited = limitFailures(keys, settings.BERTH_AUTH_FAILURES_PER_MINUTE);
+  const limited = limitFailures(settings.BERTH_AUTH_FAILURES_PER_MINUTE, hasUnknownKey(keys));
+  const formLimited = limitFailures(
+    settings.BERTH_AUTH_FAILURES_PER_MINUTE,
+    ({ method }) => method === 'POST',
+  );
   app.use(probesRouter(system));
   app.use(descriptionRouter({ settings, version }));
   app
@@ -78,6 +90,10 @@ export function createApp(dependencies: AppDependencies): Express {
       response.json({ status: 'ok' });
     })
     .all(methodNotAllowed('GET', 'HEAD'));
+  app.use('/access', limited);
+  app.use(accessRouter(gatekeeper, settings.BERTH_DOMAIN));
+  app.use('/login', auditLog(audit, clock), formLimited);
+  app.use(loginRouter({ keys, workspaces, links, settings }));
   app.use('/agent', agentRouter({ records, facts, sharing, idleness, agentKey, clock }));
   app.use(
     '/api',
@@ -93,7 +109,7 @@ export function createApp(dependencies: AppDependencies): Express {
   );
   app.use(
     '/api/containers',
-    containersRouter({ workspaces, settings, stopping }),
+    containersRouter({ workspaces, links, settings, stopping }),
     filesRouter(workspaces, downloads),
   );
   app.use('/api/system', systemRouter(system));

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { BerthError } from '../shared/errors.js';
 import { commonSettings, portSetting, readSettings, setting } from '../shared/config.js';
+import { durationSchema } from '../shared/model/duration.js';
 import { s3Settings } from '../shared/s3/settings.js';
 import { BCRYPT_HASH, KEY_ID } from './auth/api-key.js';
 
@@ -31,6 +32,10 @@ const shape = {
   BERTH_API_KEYS: apiKeysSetting,
   /** Refusals a minute after which a client's address is turned away; 0: no limit. */
   BERTH_AUTH_FAILURES_PER_MINUTE: setting(z.coerce.number().int().min(0).default(20)),
+  /** How long an access link holds. */
+  BERTH_ACCESS_LINK: setting(durationSchema.default('10m')),
+  /** How long a session holds without use; with use it is renewed. */
+  BERTH_ACCESS_SESSION: setting(durationSchema.default('12h')),
   BERTH_DEFAULT_IMAGE: setting(z.string().default('berth/workspace')),
 };
 

@@ -1,8 +1,9 @@
+import { signAccess } from '../shared/access-token.js';
 import { signAgentToken } from '../shared/agent-token.js';
 import type { Clock } from '../shared/clock.js';
 import { idleDefaultsOf } from '../shared/config.js';
 import { durationMs } from '../shared/model/duration.js';
-import { urlsOf } from '../shared/model/urls.js';
+import { urlsOf, type ServiceName } from '../shared/model/urls.js';
 import { endpointOf } from '../shared/s3/settings.js';
 import { agentEnv } from './adapters/docker/agent-env.js';
 import { connectEngine } from './adapters/docker/engine.js';
@@ -45,6 +46,7 @@ export async function connect(
     gateway: settings.BERTH_GATEWAY_ADDRESS,
     domain: settings.BERTH_DOMAIN,
     ca: await privateAuthority(settings),
+    tokenFor: (id, service) => probeToken(id, service, settings.agentTokenKey, clock),
   });
   const s3 = { ...settings.s3, endpoint: endpointOf(settings) };
   return {
@@ -60,6 +62,12 @@ export async function connect(
     httpsPort: settings.BERTH_HTTPS_PORT,
     policy: policyOf(settings),
   };
+}
+
+/** It is for one question, and for nobody's life in particular. */
+function probeToken(workspaceId: string, service: ServiceName, key: string, clock: Clock): Promise<string> {
+  const claims = { keyId: 'controller', workspaceId, service, life: '-' };
+  return signAccess('probe', claims, { key, now: clock.now(), seconds: 60 });
 }
 
 function policyOf(settings: ControllerSettings): Policy {

@@ -1,36 +1,37 @@
-import type { RequestHandler } from 'express';
+import type { Request, RequestHandler } from 'express';
 import { rateLimit } from 'express-rate-limit';
 import type { KeyRing } from '../auth/key-ring.js';
 import { Problem } from '../problem.js';
 import { bearerOf } from './authentication.js';
 
 /**
- * Turns away clients that were refused too often. Only refusals (401) count, and whoever has a key that was
- * verified lately is never in the way of others at the same address, nor they in his.
+ * Turns away clients whose keys were refused too often (401).
  *
  * @param perMinute - refusals a client's address; 0: no limit
+ * @param isGuess - whether a request may be one of somebody who guesses keys; others are never in the way
  */
-export function limitFailures(keys: Pick<KeyRing, 'believes'>, perMinute: number): RequestHandler {
+export function limitFailures(perMinute: number, isGuess: (request: Request) => boolean): RequestHandler {
   if (perMinute === 0) return (_request, _response, next) => next();
   return rateLimit({
     windowMs: 60_000,
     limit: perMinute,
     skipSuccessfulRequests: true,
     requestWasSuccessful: (_request, response) => response.statusCode !== 401,
-    skip: (request) => {
-      const token = bearerOf(request);
-      return token !== null && keys.believes(token);
-    },
+    skip: (request) => !isGuess(request),
     // The answer below says all there is to say.
     ...{ legacyHeaders: false, standardHeaders: false },
     handler: () => {
-      throw new Problem(
-        'BERTH_TOO_MANY_REQUESTS',
-        'Too many calls without a valid key; try again in a minute.',
-        {
-          headers: { 'Retry-After': '60' },
-        },
-      );
+      throw new Problem('BERTH_TOO_MANY_REQUESTS', 'Too many calls with wrong keys; try again in a minute.', {
+        headers: { 'Retry-After': '60' },
+      });
     },
   });
 }
+
+/** Whoever has a key that was verified lately guesses no more. */
+export const hasUnknownKey =
+  (keys: Pick<KeyRing, 'believes'>) =>
+  (request: Request): boolean => {
+    const token = bearerOf(request);
+    return token !== null && !keys.believes(token);
+  };

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { createDocument, type ZodOpenApiObject, type ZodOpenApiOperationObject } from 'zod-openapi';
 import { idSchema } from '../../shared/model/desired.js';
 import {
+  accessLinksSchema,
   eventListSchema,
   healthViewSchema,
   systemViewSchema,
@@ -154,6 +155,24 @@ export function openApiDocument({ settings, version }: DocumentOptions): ReturnT
           202: declared,
           ...problems(...OF_BODIES, ...OF_CHANGES, ...OF_WAITING, 'BERTH_CAPACITY'),
         },
+      },
+    },
+    '/api/containers/{id}/access': {
+      post: {
+        operationId: 'openWorkspace',
+        summary: 'Links that open a workspace',
+        requestParams: { path },
+        requestBody: body(nothingSchema),
+        responses: {
+          200: json('The links, each good for one host.', accessLinksSchema),
+          ...problems(...OF_BODIES, 'BERTH_WORKSPACE_UNKNOWN', 'BERTH_NOT_RUNNING'),
+        },
+      },
+      delete: {
+        operationId: 'revokeAccess',
+        summary: 'End all links and sessions',
+        requestParams: { path },
+        responses: { 200: workspace, ...problems(...OF_CHANGES) },
       },
     },
     '/api/containers/{id}/extend': {

@@ -1,6 +1,8 @@
 import { Router, type Request, type Response } from 'express';
 import type { Phase } from '../../shared/model/observed.js';
 import type { WorkspaceView } from '../../shared/model/view.js';
+import type { Links } from '../access/links.js';
+import { Problem } from '../problem.js';
 import { ownerOf } from '../middleware/authentication.js';
 import { jsonBody } from '../middleware/json-body.js';
 import { methodNotAllowed } from '../middleware/problem-details.js';
@@ -19,13 +21,14 @@ import { parseBody, parseQuery, waitOf } from './validation.js';
 
 export interface ContainersOptions {
   workspaces: Workspaces;
+  links: Links;
   settings: Pick<ApiSettings, 'BERTH_ALLOWED_IMAGES' | 'BERTH_DEFAULT_IMAGE'>;
   /** Aborted when the program ends: nobody waits any longer. */
   stopping: AbortSignal;
 }
 
 /** `/api/containers` (R1). */
-export function containersRouter({ workspaces, settings, stopping }: ContainersOptions): Router {
+export function containersRouter({ workspaces, links, settings, stopping }: ContainersOptions): Router {
   const router = Router();
   const startSchema = startSchemaOf(settings);
 
@@ -73,11 +76,26 @@ export function containersRouter({ workspaces, settings, stopping }: ContainersO
     .all(methodNotAllowed('GET', 'HEAD'));
 
   router
+    .route('/:id/access')
+    .post(...jsonBody(), async (request: Request<{ id: string }>, response) => {
+      parseBody(nothingSchema, request.body);
+      const { view } = await workspaces.as(ownerOf(response)).get(request.params.id);
+      const opened = await links.of(ownerOf(response), view);
+      if (opened === null) throw notRunning(view);
+      response.json(opened);
+    })
+    .delete(async (request: Request<{ id: string }>, response) => {
+      const { view } = await workspaces.as(ownerOf(response)).revokeAccess(request.params.id);
+      response.json(view);
+    })
+    .all(methodNotAllowed('POST', 'DELETE'));
+
+  router
     .route('/:id/extend')
     .post(...jsonBody(), async (request: Request<{ id: string }>, response) => {
       const { for: time } = parseBody(extendSchema, request.body);
       const { view } = await workspaces.as(ownerOf(response)).extend(request.params.id, time);
-      response.json(view);
+      response.json(await links.shown(ownerOf(response), view));
     })
     .all(methodNotAllowed('POST'));
 
@@ -95,7 +113,7 @@ export function containersRouter({ workspaces, settings, stopping }: ContainersO
     .route('/:id')
     .get(async (request, response) => {
       const { view, etag } = await workspaces.as(ownerOf(response)).get(request.params.id);
-      response.set('ETag', etag).json(view);
+      response.set('ETag', etag).json(await links.shown(ownerOf(response), view));
     })
     .delete(async (request, response) => {
       const { wait: seconds, force } = parseQuery(deleteQuerySchema, request.query);
@@ -123,10 +141,19 @@ export function containersRouter({ workspaces, settings, stopping }: ContainersO
       const signal = AbortSignal.any([goneSignal(response), stopping]);
       view = await goal.until({ seconds: goal.wait, signal });
     }
-    response.status(view.status === goal.done ? goal.doneStatus : 202).json(view);
+    response
+      .status(view.status === goal.done ? goal.doneStatus : 202)
+      .json(await links.shown(ownerOf(response), view));
   }
 
   return router;
+}
+
+function notRunning({ containerId, status, links }: WorkspaceView): Problem {
+  return new Problem(
+    'BERTH_NOT_RUNNING',
+    `${containerId} is ${status}; start it with POST ${links.self}/start.`,
+  );
 }
 
 interface Goal {

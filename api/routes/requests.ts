@@ -6,6 +6,7 @@ import {
   prefixSchema,
   pullSchema,
   resourcesSchema,
+  webSchema,
 } from '../../shared/model/desired.js';
 import { durationSchema } from '../../shared/model/duration.js';
 import { idleSchema, signalsSchema } from '../../shared/model/idle.js';
@@ -26,6 +27,7 @@ export function startSchemaOf(settings: Pick<ApiSettings, 'BERTH_ALLOWED_IMAGES'
     idle: idleSchema.optional(),
     activity: signalsSchema.optional(),
     maxAge: durationSchema.optional(),
+    web: webSchema.optional(),
     labels: labelMapSchema.default({}),
   });
 }

@@ -51,6 +51,7 @@ export function viewOf(facts: Facts, settings: ViewSettings): WorkspaceView | nu
     prefix: inForce?.spec.prefix ?? null,
     status,
     urls: urlsOf(facts.id, settings.BERTH_DOMAIN, settings.BERTH_HTTPS_PORT),
+    accessUrls: null,
     image: inForce?.spec.image ?? null,
     createdAt: inForce?.metadata.createdAt ?? seen?.createdAt ?? null,
     startedAt: life?.startedAt ?? null,

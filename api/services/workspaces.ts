@@ -29,6 +29,7 @@ export interface StartRequest {
   idle?: DesiredSpec['idle'];
   activity?: DesiredSpec['activity'];
   maxAge?: DesiredSpec['maxAge'];
+  web?: DesiredSpec['web'];
   labels: Readonly<Record<string, string>>;
   createdBy: string;
 }
@@ -170,6 +171,19 @@ export class Workspaces {
       const extendedUntil = granted > until ? granted : until;
       return { ...declared, spec: { ...declared.spec, extendedUntil } };
     });
+  }
+
+  /**
+   * Ends all links and sessions by which it can be opened; new ones can be had at once.
+   *
+   * @throws Problem `BERTH_WORKSPACE_UNKNOWN`, `BERTH_SPEC_INVALID`
+   */
+  async revokeAccess(id: string): Promise<Declared> {
+    const accessRevokedAt = this.now().toISOString();
+    return this.change(
+      id,
+      (declared) => declared && { ...declared, metadata: { ...declared.metadata, accessRevokedAt } },
+    );
   }
 
   /**

@@ -16,6 +16,8 @@ export interface HttpsProberSettings {
   domain: string;
   /** PEM of the CA that vouches for the gateway's certificate; undefined: the system's own. */
   ca: string | undefined;
+  /** Makes the token that the gateway's guard lets the controller in with. */
+  tokenFor: (id: string, service: ServiceName) => Promise<string>;
 }
 
 /** Asks as a browser would: by TLS to the gateway, with the workspace's host name and a checked certificate. */
@@ -39,7 +41,9 @@ export class HttpsProber implements Prober {
 
   private async ask(id: string, service: ServiceName): Promise<RouteFault | null> {
     try {
-      const { status, headers } = await this.get(hostOf(id, service, this.settings.domain), PATHS[service]);
+      const host = hostOf(id, service, this.settings.domain);
+      const token = await this.settings.tokenFor(id, service);
+      const { status, headers } = await this.get(host, PATHS[service], token);
       if (headers[PROOF_HEADER.toLowerCase()] !== id)
         return { by: 'gateway', message: `no route yet, status ${status}` };
       // The agent's own page says that the way is open, whatever it says about the user's app.
@@ -53,7 +57,11 @@ export class HttpsProber implements Prober {
     }
   }
 
-  private get(host: string, path: string): Promise<{ status: number; headers: Record<string, unknown> }> {
+  private get(
+    host: string,
+    path: string,
+    token: string,
+  ): Promise<{ status: number; headers: Record<string, unknown> }> {
     const [gatewayHost, gatewayPort] = splitAddress(this.settings.gateway);
     return new Promise((resolve, reject) => {
       const request = https.get(
@@ -63,7 +71,7 @@ export class HttpsProber implements Prober {
           port: gatewayPort,
           servername: host,
           path,
-          headers: { Host: host },
+          headers: { Host: host, Authorization: `Bearer ${token}` },
           timeout: TIMEOUT_MS,
         },
         (response) => {

@@ -42,6 +42,8 @@ config_defaults=(
   BERTH_MEMORY_LIMIT_PERCENT=90
   BERTH_DISK_LIMIT_GIB=20
   BERTH_AUTH_FAILURES_PER_MINUTE=20
+  BERTH_ACCESS_LINK=10m
+  BERTH_ACCESS_SESSION=12h
   BERTH_PROC_DIR=/proc
   DEMO=1
 )
@@ -88,6 +90,8 @@ config_validate() {
   config_match BERTH_ARCHIVE_AFTER '[1-9][0-9]{0,5}[smhd]' 'a number and a unit, such as 24h'
   config_match BERTH_PARALLEL_STARTS '[1-9][0-9]{0,2}' 'a whole number from 1 to 999'
   config_match BERTH_MEMORY_LIMIT_PERCENT '[1-9][0-9]?|100' 'a whole number from 1 to 100'
+  config_match BERTH_ACCESS_LINK '[1-9][0-9]{0,5}[smhd]' 'a number and a unit, such as 10m'
+  config_match BERTH_ACCESS_SESSION '[1-9][0-9]{0,5}[smhd]' 'a number and a unit, such as 12h'
   config_match BERTH_AUTH_FAILURES_PER_MINUTE '0|[1-9][0-9]{0,4}' 'a whole number, or 0 for no limit'
   config_match BERTH_DISK_LIMIT_GIB '0|[1-9][0-9]{0,5}' 'a number of GiB, or 0 for no limit'
   for name in BERTH_SYNC_INTERVAL BERTH_START_DEADLINE BERTH_STOP_DEADLINE BERTH_STOP_GRACE BERTH_HEALTH_INTERVAL; do

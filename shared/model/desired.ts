@@ -91,6 +91,9 @@ export const idSchema = z
 /** Whether changes of others in the bucket are brought to a running workspace; `auto`: when another one has them too. */
 export const pullSchema = z.enum(['auto', 'always', 'never']).default('auto');
 
+/** Who may open the URL of the user's own app. */
+export const webSchema = z.strictObject({ public: z.boolean().default(false) });
+
 export const specSchema = z.strictObject({
   bucket: bucketName,
   prefix: prefixName.default(''),
@@ -102,6 +105,7 @@ export const specSchema = z.strictObject({
   idle: idleSchema.optional(),
   /** What counts as activity. */
   activity: signalsSchema.optional(),
+  web: webSchema.optional(),
   /** How long it may run at most, whatever happens in it. */
   maxAge: durationSchema.optional(),
   /** It is not stopped for inactivity before this time. */
@@ -127,6 +131,8 @@ export const desiredSchema = z.strictObject({
     /** The last wish to start it (again): it lifts a halt, and a container that runs is replaced. */
     startRequestedAt: z.iso.datetime().optional(),
     deletionRequestedAt: z.iso.datetime().optional(),
+    /** Links and sessions that were issued until then open it no more. */
+    accessRevokedAt: z.iso.datetime().optional(),
     /** With a requested deletion: volumes go even if their files are not known to be in the bucket. */
     discardUnsaved: z.boolean().optional(),
   }),

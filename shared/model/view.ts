@@ -31,6 +31,8 @@ export const workspaceViewSchema = z
     prefix: z.string().nullable(),
     status: z.enum(PHASES),
     urls: z.object({ vnc: url, code: url, web: url }),
+    /** The same with a token that opens them, for whoever may; null for others, in lists, and while it is stopped. */
+    accessUrls: z.object({ vnc: url, code: url, web: url }).nullable(),
     image: z.string().nullable(),
     createdAt: time.nullable(),
     startedAt: time.nullable(),
@@ -62,6 +64,12 @@ export const workspaceListSchema = z.object({
   items: z.array(workspaceViewSchema),
   /** What `?cursor=` takes to go on; null on the last page. */
   nextCursor: z.string().nullable(),
+});
+
+/** Links that open a workspace. */
+export const accessLinksSchema = z.object({
+  urls: z.object({ vnc: url, code: url, web: url }),
+  expiresAt: time,
 });
 
 export const eventListSchema = z.object({ items: z.array(historyEventSchema) });

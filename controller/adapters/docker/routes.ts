@@ -24,8 +24,13 @@ export function routeLabels(id: string, domain: string, networkName: string): Re
     labels[`${router}.rule`] = `Host(\`${hostOf(id, service, domain)}\`)`;
     labels[`${router}.entrypoints`] = 'websecure';
     labels[`${router}.service`] = name;
-    // What the user's app says to browsers is its own affair (docs/tls.md).
-    labels[`${router}.middlewares`] = service === 'web' ? proof : `pages@file,${proof}`;
+    // What the user's app says to browsers is its own affair (docs/tls.md). The proof comes last: what is
+    // answered before, by whoever guards the way (docs/access.md), says nothing about the workspace.
+    labels[`${router}.middlewares`] = [
+      ...(service === 'web' ? [] : ['pages@file']),
+      'access@file',
+      proof,
+    ].join();
     // Swarm tells no ports; Traefik needs each named.
     labels[`traefik.http.services.${name}.loadbalancer.server.port`] = String(CONTAINER_PORTS[service]);
   }

@@ -375,6 +375,7 @@ describe('workspaces over the API (R1)', () => {
     const keys = {
       verify: () => Promise.reject(new Error('the inside of the program')),
       believes: () => false,
+      owner: () => Promise.resolve(null),
     };
     const other = await TestApi.start({ keys });
     try {

@@ -46,6 +46,7 @@ export interface CallOptions {
   raw?: string;
   headers?: Record<string, string>;
   signal?: AbortSignal;
+  redirect?: 'manual';
 }
 
 /** The real API on a loopback port, over a state folder of its own. */
@@ -106,6 +107,7 @@ export class TestApi {
       },
       ...(text !== undefined && { body: text }),
       ...(signal && { signal }),
+      ...(options.redirect && { redirect: options.redirect }),
     });
     const answer = await response.text();
     const isJson = response.headers.get('content-type')?.includes('json') ?? false;
