@@ -9,15 +9,26 @@ api="https://api.$BERTH_DOMAIN$BERTH_PORT_SUFFIX"
 ca=$(private_ca)
 observed="$BERTH_STATE_DIR/observed/demo.json"
 
+# Links that open a workspace, where there is a key to ask for them with; otherwise its plain URLs.
+links_to() { # $1: id
+  local trust
+  mapfile -t trust < <(curl_trust)
+  [[ -n "${BERTH_FIRST_KEY:-}" ]] && curl --silent --fail --max-time 10 "${trust[@]}" --request POST \
+    --resolve "api.$BERTH_DOMAIN:$BERTH_HTTPS_PORT:127.0.0.1" --config - "$api/api/containers/$1/access" \
+    <<<"header = \"Authorization: Bearer $BERTH_FIRST_KEY\"" || cat "$observed"
+}
+
 echo
 echo "${BOLD}Berth is up.${PLAIN}"
 if [[ "$DEMO" != 0 && -f "$observed" ]] && grep -q '"phase": *"running"' "$observed"; then
   echo
   echo 'Your first workspace, on the bucket demo:'
+  links=$(links_to demo)
   for service in code vnc web; do
-    url=$(grep -o "\"$service\": *\"https://[^\"]*\"" "$observed" | head -n 1 | sed 's/.*"\(https:[^"]*\)"/\1/')
+    url=$(grep -o "\"$service\": *\"https://[^\"]*\"" <<<"$links" | head -n 1 | sed 's/.*"\(https:[^"]*\)"/\1/')
     [[ -z "$url" ]] || printf '  %-5s %s\n' "$service" "$url"
   done
+  [[ -z "${BERTH_FIRST_KEY:-}" ]] || echo '  (these links open it for ten minutes; later, its page asks for an API key)'
 fi
 echo
 echo "API                  $api"

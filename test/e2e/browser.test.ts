@@ -39,7 +39,7 @@ describe('A person with a browser', function () {
 
   it('edits in VS Code, and what its terminal writes is in the bucket within 20 seconds', async () => {
     const page = await context.newPage();
-    await open(page, view.urls.code, '.monaco-workbench');
+    await open(page, view.accessUrls?.code ?? '', '.monaco-workbench');
     await page.locator('.explorer-folders-view').getByText('README.md').first().dblclick({ timeout: 60_000 });
     await page.locator('.editor-group-container .tab').getByText('README.md').waitFor();
     await page.keyboard.press('Control+Backquote');
@@ -64,7 +64,7 @@ describe('A person with a browser', function () {
 
   it('sees the desktop and works on it', async () => {
     const page = await context.newPage();
-    await open(page, view.urls.vnc, 'canvas');
+    await open(page, view.accessUrls?.vnc ?? '', 'canvas');
     const canvas = page.locator('canvas').first();
     await eventually('a picture', async () => (await colours(page)) > 16);
     // Ctrl+Alt+T opens a terminal on the desktop.
@@ -86,7 +86,7 @@ describe('A person with a browser', function () {
 
   it('is told how to show a web app while there is none', async () => {
     const page = await context.newPage();
-    await open(page, view.urls.web, 'body');
+    await open(page, view.accessUrls?.web ?? '', 'body');
     expect(await page.locator('body').innerText()).to.contain('3000');
     await shot(page, 'web');
     await page.close();

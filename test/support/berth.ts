@@ -27,6 +27,7 @@ export interface View {
   status: string;
   message: string;
   urls: WorkspaceUrls;
+  accessUrls: WorkspaceUrls | null;
   shutdownReason: string | null;
   startedAt: string | null;
   stoppedAt: string | null;
@@ -99,16 +100,20 @@ export class Berth {
     });
   }
 
-  /** Any URL of this Berth. The certificate must be vouched for by the local CA; a failure rejects. */
+  /**
+   * Any URL of this Berth. The certificate must be vouched for by the local CA; a failure rejects. To those
+   * of workspaces the test's key opens the way, unless it is to come as a stranger.
+   */
   request<T = unknown>(
     method: string,
     url: string,
-    options: { body?: string | undefined; headers?: Record<string, string> } = {},
+    options: { body?: string | undefined; headers?: Record<string, string>; stranger?: boolean } = {},
   ): Promise<Answer<T>> {
+    const headers = { ...(options.stranger === true ? {} : this.keyFor(url)), ...options.headers };
     return new Promise((resolve, reject) => {
       const request = https.request(
         url,
-        { method, agent: this.agent, headers: options.headers, timeout: 330_000 },
+        { method, agent: this.agent, headers, timeout: 330_000 },
         (response) => {
           let text = '';
           response.setEncoding('utf8');
@@ -127,8 +132,15 @@ export class Berth {
     });
   }
 
-  webSocket(url: string): WebSocket {
+  private keyFor(url: string): Record<string, string> {
+    const isWorkspace = /-(code|vnc|web)$/.test(new URL(url).hostname.split('.')[0] ?? '');
+    return isWorkspace ? { Authorization: `Bearer ${this.key}` } : {};
+  }
+
+  /** @param headers - of a stranger; the test's key opens the way otherwise */
+  webSocket(url: string, headers: Record<string, string> = this.keyFor(url)): WebSocket {
     return new WebSocket(url.replace(/^https/, 'wss'), ['binary'], {
+      headers,
       agent: new https.Agent({ ca: this.ca, lookup: toLoopback }),
     });
   }
