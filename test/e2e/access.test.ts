@@ -96,7 +96,7 @@ describe('The way to a workspace', function () {
 
   it('is opened by the form', async () => {
     const led = await stranger(view.urls.code, PAGE);
-    const login = led.headers['location'] ?? '';
+    const login = String(led.headers['location']);
     const form = await stranger(login, PAGE);
     expect(form.status).to.equal(200);
     expect(form.text).to.contain(new URL(view.urls.code).host);
@@ -107,7 +107,7 @@ describe('The way to a workspace', function () {
     const headers = { 'Content-Type': 'application/x-www-form-urlencoded' };
     const answer = await stranger(new URL('/login', login).href, headers, 'POST', body);
     expect(answer.status).to.equal(303);
-    const entered = await stranger(answer.headers['location'] ?? '', PAGE);
+    const entered = await stranger(String(answer.headers['location']), PAGE);
     expect(entered.headers['set-cookie']?.[0]).to.match(/^__Host-berth=.*Secure; HttpOnly/);
   });
 
