@@ -30,7 +30,8 @@ export function signAccess(
   { key, now, seconds }: { key: string; now: Date; seconds: number },
 ): Promise<string> {
   const issued = Math.floor(now.getTime() / 1000);
-  return new SignJWT({ ws: workspaceId, svc: service, life })
+  // A revocation and a new link may be less than a second apart, and `iat` tells whole seconds.
+  return new SignJWT({ ws: workspaceId, svc: service, life, at: now.getTime() })
     .setProtectedHeader({ alg: ALGORITHM })
     .setSubject(keyId)
     .setAudience(audienceOf(kind))
@@ -47,16 +48,16 @@ export async function verifyAccess(
 ): Promise<VerifiedAccess | null> {
   const options = {
     ...{ algorithms: [ALGORITHM], audience: audienceOf(kind), currentDate: now },
-    requiredClaims: ['sub', 'ws', 'svc', 'life', 'iat', 'exp'],
+    requiredClaims: ['sub', 'ws', 'svc', 'life', 'at', 'exp'],
   };
   const verified = await jwtVerify(token, secretOf(key), options).catch((): null => null);
   if (verified === null) return null;
-  const { sub, ws, svc, life, iat, exp } = verified.payload;
+  const { sub, ws, svc, life, at, exp } = verified.payload;
   const service = SERVICES.find((name) => name === svc);
   if (service === undefined) return null;
   return {
     ...{ keyId: String(sub), workspaceId: String(ws), service, life: String(life) },
-    ...{ issuedAt: Number(iat) * 1000, expiresAt: Number(exp) * 1000 },
+    ...{ issuedAt: Number(at), expiresAt: Number(exp) * 1000 },
   };
 }
 

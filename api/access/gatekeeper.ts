@@ -25,11 +25,9 @@ export interface GatekeeperOptions {
   settings: Pick<ApiSettings, 'BERTH_ACCESS_SESSION' | 'BERTH_DOMAIN' | 'BERTH_HTTPS_PORT'>;
 }
 
-/** Who the request is by, and whether a new cookie is due. */
+/** Somebody may come in; perhaps a new cookie is due. */
 interface Entrance {
   setCookie: string | null;
-  /** Our own bearer, which is not for the workspace to see. */
-  strips: boolean;
 }
 
 /** Decides who gets to the URLs of workspaces. */
@@ -38,7 +36,8 @@ export class Gatekeeper {
 
   async judge(question: Question): Promise<Verdict> {
     const premises = await this.options.premises.of(question.workspaceId);
-    if (premises !== null && question.service === 'web' && premises.isWebPublic) return pass(question, OPEN);
+    if (premises !== null && question.service === 'web' && premises.isWebPublic)
+      return this.pass(question, null);
     const linked = premises?.isOpen === true ? await this.byLink(question, premises) : null;
     if (linked !== null) return linked;
     if (question.fromElsewhere) {
@@ -46,7 +45,14 @@ export class Gatekeeper {
       return { kind: 'refuse', code: 'BERTH_FORBIDDEN', detail };
     }
     const entrance = await this.entranceOf(question, premises);
-    if (entrance !== null) return pass(question, entrance);
+    if (entrance !== null) {
+      const url = urlOf(question);
+      // A link that was used again: the workspace is not to read it.
+      if (!question.wantsPage || !url.searchParams.has(LINK_PARAMETER))
+        return this.pass(question, entrance.setCookie);
+      url.searchParams.delete(LINK_PARAMETER);
+      return { kind: 'lead', location: url.href, setCookie: entrance.setCookie };
+    }
     // Whether there is such a workspace is nobody's business.
     if (question.wantsPage) return { kind: 'lead', location: this.loginFor(question), setCookie: null };
     const detail =
@@ -54,9 +60,25 @@ export class Gatekeeper {
     return { kind: 'refuse', code: 'BERTH_UNAUTHENTICATED', detail };
   }
 
+  /** The workspace never sees what opens it, nor any other key of this Berth. */
+  private async pass(question: Question, setCookie: string | null): Promise<Verdict> {
+    const { otherCookies: cookie, authorization, bearer } = question;
+    const isOurs = bearer !== null && (await this.isOurs(bearer));
+    return { kind: 'pass', cookie, authorization: isOurs ? null : authorization, setCookie };
+  }
+
+  private async isOurs(bearer: string): Promise<boolean> {
+    const key = parseApiKey(bearer);
+    if (key !== null) return (await this.options.keys.owner(key.id)) !== null;
+    const kinds = await Promise.all(
+      (['link', 'session', 'probe'] as const).map((kind) => this.verify(kind, bearer)),
+    );
+    return kinds.some((token) => token !== null);
+  }
+
   /** A link turns into a session, and goes from the address bar. */
   private async byLink(question: Question, premises: Premises): Promise<Verdict | null> {
-    const url = new URL(question.uri, question.origin);
+    const url = urlOf(question);
     const token = url.searchParams.get(LINK_PARAMETER);
     if (token === null || question.method !== 'GET') return null;
     const link = await this.verify('link', token);
@@ -69,25 +91,26 @@ export class Gatekeeper {
   private async entranceOf(question: Question, premises: Premises | null): Promise<Entrance | null> {
     const { session, bearer } = question;
     if (bearer !== null && (await this.verify('probe', bearer))?.workspaceId === question.workspaceId)
-      return OPEN_BEARER;
+      return OPEN;
     if (premises?.isOpen !== true) return null;
     if (session !== null) {
       const token = await this.verify('session', session);
       if (token !== null && (await this.opens(token, question, premises))) {
         const isOld = this.now() - token.issuedAt > token.expiresAt - this.now();
-        return {
-          setCookie: isOld ? await this.sessionFor(token.keyId, question, premises) : null,
-          strips: false,
-        };
+        return { setCookie: isOld ? await this.sessionFor(token.keyId, question, premises) : null };
       }
     }
-    if (bearer === null || parseApiKey(bearer) === null) return null;
+    if (bearer === null) return null;
+    if (parseApiKey(bearer) === null) {
+      const link = await this.verify('link', bearer);
+      return link !== null && (await this.opens(link, question, premises)) ? OPEN : null;
+    }
     // An expired key is as good as none.
     const owner = await this.options.keys.verify(bearer).catch((error: unknown) => {
       if (error instanceof Problem && error.code === 'BERTH_UNAUTHENTICATED') return null;
       throw error;
     });
-    return owner !== null && mayOpen(owner, premises) ? OPEN_BEARER : null;
+    return owner !== null && mayOpen(owner, premises) ? OPEN : null;
   }
 
   /** The key on whose behalf it was made has to be in force, and to be good for the workspace, still. */
@@ -122,10 +145,10 @@ export class Gatekeeper {
     );
   }
 
-  private loginFor({ origin, uri }: Question): string {
+  private loginFor(question: Question): string {
     const { BERTH_DOMAIN: domain, BERTH_HTTPS_PORT: port } = this.options.settings;
     const url = new URL(`https://api.${domain}${port === 443 ? '' : `:${port}`}/login`);
-    const to = new URL(uri, origin);
+    const to = urlOf(question);
     // One that did not open it.
     to.searchParams.delete(LINK_PARAMETER);
     url.searchParams.set('to', to.href);
@@ -137,10 +160,7 @@ export class Gatekeeper {
   }
 }
 
-const OPEN: Entrance = { setCookie: null, strips: false };
-const OPEN_BEARER: Entrance = { setCookie: null, strips: true };
+const OPEN: Entrance = { setCookie: null };
 
-/** The workspace never sees what opened it. */
-function pass({ otherCookies, authorization }: Question, { setCookie, strips }: Entrance): Verdict {
-  return { kind: 'pass', cookie: otherCookies, authorization: strips ? null : authorization, setCookie };
-}
+/** Put together, not resolved: a path such as `//elsewhere` leads nowhere else. */
+const urlOf = ({ origin, uri }: Question) => new URL(`${origin}${uri.startsWith('/') ? '' : '/'}${uri}`);

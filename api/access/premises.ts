@@ -39,13 +39,13 @@ export class PremisesReader {
     if (view === null) return null;
     const { desired, observed } = facts;
     const declared = desired.kind === 'valid' ? desired.value : (observed?.declared ?? null);
-    const revokedAt = declared?.metadata.accessRevokedAt;
+    const ends = [declared?.metadata.accessRevokedAt, observed?.lastStoppedAt].flatMap((at) => at ?? []);
     return {
       isOpen: view.status !== 'stopped',
       life: lifeOf(facts),
       labels: view.labels,
       isWebPublic: declared?.spec.web?.public === true,
-      revokedAt: revokedAt === undefined ? -Infinity : Date.parse(revokedAt),
+      closedAt: Math.max(...ends.map((at) => Date.parse(at)), -Infinity),
     };
   }
 }

@@ -74,13 +74,15 @@ export function placeOf(host: string, domain: string): Place | null {
 
 /**
  * All workspaces are one site to a browser, so that a cookie's SameSite keeps none from another: the page
- * in one workspace could use the IDE in another one in the name of whoever looks at it. To be led there by
- * a link is fine.
+ * in one workspace could use the IDE in another one in the name of whoever looks at it, or show it in a frame
+ * of its own. To be led there by a link is fine.
  */
 function isFromElsewhere(headers: IncomingHttpHeaders, origin: string, mode: string): boolean {
   if (headers.origin !== undefined && headers.origin.toLowerCase() !== origin) return true;
   const site = headers['sec-fetch-site'];
-  return site !== undefined && site !== 'same-origin' && site !== 'none' && mode !== 'navigate';
+  if (site === undefined || site === 'same-origin' || site === 'none') return false;
+  const inFrame = headers['sec-fetch-dest'] !== undefined && headers['sec-fetch-dest'] !== 'document';
+  return mode !== 'navigate' || inFrame;
 }
 
 function cookiesOf(header: string): { session: string | null; others: string | null } {

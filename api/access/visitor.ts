@@ -12,8 +12,8 @@ export interface Premises {
   labels: Readonly<Record<string, string>>;
   /** Its own app's URL is for everybody. */
   isWebPublic: boolean;
-  /** Whatever was issued until then holds no more; ms since 1970. */
-  revokedAt: number;
+  /** Whatever was issued until then holds no more: it was revoked, or stopped; ms since 1970. */
+  closedAt: number;
 }
 
 /** Who opens an IDE has a shell there: it takes more than to look. */
@@ -23,7 +23,7 @@ export function mayOpen(owner: KeyOwner, { labels }: Pick<Premises, 'labels'>): 
 
 /** Whether a token, which is a valid one, opens this URL now. */
 export function holds(token: VerifiedAccess, place: Place, premises: Premises): boolean {
-  return isFor(token, place) && token.life === premises.life && token.issuedAt > premises.revokedAt;
+  return isFor(token, place) && token.life === premises.life && token.issuedAt > premises.closedAt;
 }
 
 const isFor = (claims: Pick<AccessClaims, 'workspaceId' | 'service'>, place: Place) =>

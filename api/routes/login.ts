@@ -43,7 +43,7 @@ export function loginRouter({ keys, workspaces, links, settings }: LoginOptions)
       .set({
         'Content-Security-Policy': policy,
         'Cache-Control': 'no-store',
-        'Referrer-Policy': 'no-referrer',
+        'Referrer-Policy': 'same-origin',
       })
       .type('html')
       .send(loginPage({ to, error }));

@@ -1,6 +1,6 @@
 import type { Clock } from '../../shared/clock.js';
 import { RecordConflictError } from '../../shared/errors.js';
-import { wantedToRun, type Desired, type DesiredSpec, type Resources } from '../../shared/model/desired.js';
+import { type Desired, type DesiredSpec, type Resources } from '../../shared/model/desired.js';
 import { durationMs } from '../../shared/model/duration.js';
 import { ID_PATTERN, newUid, newWorkspaceId } from '../../shared/model/ids.js';
 import type { HistoryEvent, Phase } from '../../shared/model/observed.js';
@@ -11,6 +11,7 @@ import { Problem } from '../problem.js';
 import type { Admission } from './admission.js';
 import { waitFor, type ChangeHub } from './change-hub.js';
 import { encodeCursor } from './cursor.js';
+import { withDeletion, withStart } from './declarations.js';
 import type { Facts, FactsReader } from './facts.js';
 import { etagOfView, ownObserved, selfOf, targetOf, viewOf, type ViewSettings } from './view.js';
 
@@ -368,25 +369,6 @@ export class Workspaces {
 /** Whether the name belongs to another workspace by now. */
 function isReplaced({ desired }: Facts, uid: string | undefined): boolean {
   return desired.kind === 'valid' && uid !== undefined && desired.value.metadata.uid !== uid;
-}
-
-/** @returns the same declaration when it says so already; what was asked for once stays asked for */
-function withDeletion(desired: Desired, now: Date, discardUnsaved: boolean): Desired {
-  const { metadata } = desired;
-  const discard = discardUnsaved || metadata.discardUnsaved === true;
-  if (metadata.deletionRequestedAt !== undefined && discard === (metadata.discardUnsaved === true))
-    return desired;
-  const deletionRequestedAt = metadata.deletionRequestedAt ?? now.toISOString();
-  return {
-    ...desired,
-    metadata: { ...metadata, deletionRequestedAt, ...(discard ? { discardUnsaved: true } : {}) },
-  };
-}
-
-/** A wish of its own, so that also what had ended by itself is tried again. */
-function withStart(desired: Desired, now: Date): Desired {
-  const { deletionRequestedAt: _deletion, discardUnsaved: _discard, ...metadata } = desired.metadata;
-  return { ...wantedToRun(desired), metadata: { ...metadata, startRequestedAt: now.toISOString() } };
 }
 
 function nameTaken(name: string): Problem {

@@ -98,6 +98,8 @@ export const observedSchema = z.object({
   startedAt: isoTime.nullable(),
   stoppingAt: isoTime.nullable(),
   stoppedAt: isoTime.nullable(),
+  /** When the run before this one was stopped; not that of a container that was only replaced. */
+  lastStoppedAt: isoTime.nullable().default(null),
   shutdownReason: z.enum(SHUTDOWN_REASONS).nullable(),
   finalSync: finalSyncSchema.nullable(),
   /** The receipt of this run was read back from the bucket. */

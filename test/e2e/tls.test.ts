@@ -24,6 +24,7 @@ describe('HTTPS of a running Berth', function () {
     httpsPort: berth.port,
     ca: path.join(berth.stateDir, 'tls/ca.crt'),
     hosts: { api: host('api'), code: host(`${id}-code`), vnc: host(`${id}-vnc`), web: host(`${id}-web`) },
+    key: process.env['BERTH_TEST_KEY'] ?? '',
   };
 
   before(() => berth.start({ name: id, bucketId: id }));

@@ -1,6 +1,7 @@
 import http from 'node:http';
 import type { RawService, RawSweep, RawTask } from '../docker/sweep.js';
 import type { Catalogue } from './catalogue.js';
+import { guarded } from '../docker/routes.js';
 
 /** What the endpoint claims to be; Traefik negotiates its client down to it. */
 const API_VERSION = '1.41';
@@ -77,7 +78,7 @@ function lookUp(sweep: RawSweep, path: string, filters: Filters): unknown {
 /** What a route can depend on. The rest of a service, its environment with secrets above all, stays here. */
 function routable({ ID, Version, Spec, Endpoint }: RawService): unknown {
   const { Name, Labels, Mode, EndpointSpec } = Spec;
-  return { ID, Version, Spec: { Name, Labels, Mode, EndpointSpec }, Endpoint };
+  return { ID, Version, Spec: { Name, Labels: guarded(Labels), Mode, EndpointSpec }, Endpoint };
 }
 
 function matches(task: RawTask, filters: Filters): boolean {

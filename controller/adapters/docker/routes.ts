@@ -6,6 +6,9 @@ const CONTAINER_PORTS: Record<ServiceName, number> = { vnc: 6080, code: 8080, we
 /** The response header by which the prober knows that this workspace's router answered. */
 export const PROOF_HEADER = 'X-Berth-Workspace';
 
+/** Who gets in is decided there (docs/access.md). */
+const GATE = 'access@file';
+
 /**
  * Traefik's labels of one workspace (R2, R3.5). They are labels of the service, not of its tasks: changing
  * them restarts nothing.
@@ -35,4 +38,13 @@ export function routeLabels(id: string, domain: string, networkName: string): Re
     labels[`traefik.http.services.${name}.loadbalancer.server.port`] = String(CONTAINER_PORTS[service]);
   }
   return labels;
+}
+
+/** The same labels with the gate before each route: services of before there was one have none. */
+export function guarded(labels: Record<string, string> = {}): Record<string, string> {
+  const isOpen = (name: string, value: string) =>
+    /^traefik\.http\.routers\.[^.]+\.middlewares$/.test(name) && !value.split(',').includes(GATE);
+  return Object.fromEntries(
+    Object.entries(labels).map(([name, value]) => [name, isOpen(name, value) ? `${GATE},${value}` : value]),
+  );
 }

@@ -131,6 +131,16 @@ describe('Access to the URLs of workspaces', () => {
     expect((await ask({ Cookie: await enter() })).status).to.equal(200);
   });
 
+  it('ends with a stop that an operator wrote into the file, also when he starts it again so', async () => {
+    const Cookie = await enter();
+    const one = desired('one');
+    const lastStoppedAt = new Date(now).toISOString();
+    await api.records.observed.write('one', { ...observed(one), lastStoppedAt });
+    now += 1001;
+    expect((await ask({ Cookie })).status).to.equal(401);
+    expect((await ask({ Cookie: await enter() })).status).to.equal(200);
+  });
+
   it('stays when the controller replaces a container', async () => {
     const Cookie = await enter();
     const one = desired('one');
@@ -145,17 +155,18 @@ describe('Access to the URLs of workspaces', () => {
 
   it('ends when it is revoked, for all; new links open again', async () => {
     const [uri, Cookie] = [await linkTo('code'), await enter()];
-    now += 2000;
+    now += 1;
     expect((await api.call('DELETE', '/api/containers/one/access')).status).to.equal(200);
+    now += 1;
+    const soon = await api.call('POST', '/api/containers/one/access');
     now += 1001;
     expect((await ask({ Cookie })).status).to.equal(401);
     expect((await ask(PAGE, uri)).headers.get('location')).to.contain('/login');
-    const { body } = await api.call('POST', '/api/containers/one/access');
-    const { urls } = body as unknown as { urls: { code: string } };
-    const link = new URL(urls.code);
-    expect((await ask(PAGE, `${link.pathname}${link.search}`)).headers.get('set-cookie')).to.contain(
-      '__Host-berth',
-    );
+    for (const { body } of [soon, await api.call('POST', '/api/containers/one/access')]) {
+      const link = new URL((body as unknown as { urls: { code: string } }).urls.code);
+      const answer = await ask(PAGE, `${link.pathname}${link.search}`);
+      expect(answer.headers.get('set-cookie')).to.contain('__Host-berth');
+    }
   });
 
   it('ends with the key on whose behalf it was', async () => {
@@ -180,6 +191,39 @@ describe('Access to the URLs of workspaces', () => {
     const Cookie = await enter();
     const foreign = await ask({ Cookie, Authorization: 'Basic dTpw' });
     expect([foreign.status, foreign.headers.get('authorization')]).to.deep.equal([200, 'Basic dTpw']);
+  });
+
+  it('is had by a program with a link as bearer', async () => {
+    const token = new URL((await view()).accessUrls?.code ?? 'none:').searchParams.get('berth_token') ?? '';
+    const passed = await ask({ Authorization: `Bearer ${token}` });
+    expect([passed.status, passed.headers.get('authorization')]).to.deep.equal([200, null]);
+    expect((await ask({ Authorization: `Bearer ${token}` }, '/', 'one-vnc.berth.localhost')).status).to.equal(
+      401,
+    );
+  });
+
+  it('shows the workspace no key of this Berth, whatever opened it, and the bearers of its own app', async () => {
+    const one = desired('one');
+    await declare({ ...one, spec: { ...one.spec, web: { public: true } } });
+    const Cookie = await enter();
+    const passedOn = async (Authorization: string, host = HOST) =>
+      (await ask({ Cookie, Authorization }, '/', host)).headers.get('authorization');
+    for (const host of [HOST, 'one-web.berth.localhost']) {
+      expect(await passedOn(`Bearer ${KEY}`, host), host).to.equal(null);
+      expect(await passedOn(`Bearer bktest_${'x'.repeat(20)}`, host), host).to.equal(null);
+      expect(await passedOn('Bearer sk_0123456789abcdef0123', host), host).to.equal(
+        'Bearer sk_0123456789abcdef0123',
+      );
+    }
+  });
+
+  it('leads nowhere else, whatever the path says, and keeps a used link from the workspace', async () => {
+    const uri = await linkTo('code');
+    const led = await ask(PAGE, `//evil.example${uri}`);
+    expect(new URL(led.headers.get('location') ?? '').origin).to.equal(ORIGIN);
+    const Cookie = await enter();
+    const again = await ask({ ...PAGE, Cookie }, '/a?berth_token=old&b=1');
+    expect([again.status, again.headers.get('location')]).to.deep.equal([302, `${ORIGIN}/a?b=1`]);
   });
 
   it('is not had by a page of another workspace, with the session of whoever looks at it', async () => {

@@ -13,6 +13,8 @@ export interface TlsTarget {
   /** File of the authority that vouches for the certificate. */
   ca: string;
   hosts: { api: string; code: string; vnc: string; web: string };
+  /** Opens the workspace's. */
+  key?: string;
 }
 
 export interface HeadAnswer {
@@ -32,19 +34,21 @@ const MODERN = [
 
 /** A request to a host of the gateway, whatever resolvers know of that host. */
 export async function askGateway(
-  target: Pick<TlsTarget, 'httpPort' | 'httpsPort' | 'ca'>,
+  target: Pick<TlsTarget, 'httpPort' | 'httpsPort' | 'ca' | 'key'>,
   url: string,
   options: { method?: string; headers?: Record<string, string> } = {},
 ): Promise<HeadAnswer> {
   const { protocol, hostname, pathname } = new URL(url);
   const secure = protocol === 'https:';
   const port = secure ? target.httpsPort : target.httpPort;
+  const opens = target.key !== undefined && /-(code|vnc|web)\./.test(hostname);
+  const authorization = opens ? { Authorization: `Bearer ${target.key}` } : {};
   const request = (secure ? https : http).request({
     host: '127.0.0.1',
     port,
     path: pathname,
     method: options.method ?? 'GET',
-    headers: { Host: `${hostname}:${port}`, ...options.headers },
+    headers: { Host: `${hostname}:${port}`, ...authorization, ...options.headers },
     agent: false,
     ...(secure ? { servername: hostname, ca: readFileSync(target.ca) } : {}),
   });

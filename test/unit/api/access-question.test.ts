@@ -70,6 +70,9 @@ describe('What the gateway asks about access', () => {
     [true, { origin: 'null', 'x-forwarded-method': 'POST' }],
     [true, { 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'no-cors' }],
     [true, { 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'websocket' }],
+    [true, { 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'iframe' }],
+    [false, { 'sec-fetch-site': 'same-origin', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'iframe' }],
+    [false, { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' }],
   ];
   for (const [isForeign, headers] of origins) {
     it(`${isForeign ? 'comes' : 'does not come'} from elsewhere with ${JSON.stringify(headers)}`, () =>

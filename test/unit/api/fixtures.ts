@@ -58,6 +58,7 @@ export function observed(declared: Desired, change: Partial<Observed> = {}): Obs
     startedAt: '2026-01-02T03:04:07.000Z',
     stoppingAt: null,
     stoppedAt: null,
+    lastStoppedAt: null,
     shutdownReason: null,
     finalSync: null,
     halt: null,

@@ -88,6 +88,7 @@ describe('view of a workspace', () => {
       idleDeadline: null,
       lastSyncAt: null,
       sync: null,
+      accessUrls: null,
       disk: null,
       finalSync: null,
       conditions: [],

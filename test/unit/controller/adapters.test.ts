@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { freeSubnet, gatewayAddress, taskRange } from '../../../controller/adapters/docker/addresses.js';
-import { routeLabels } from '../../../controller/adapters/docker/routes.js';
+import { guarded, routeLabels } from '../../../controller/adapters/docker/routes.js';
 import { serviceSpec } from '../../../controller/adapters/docker/service-spec.js';
 import { GIB } from '../../../shared/model/desired.js';
 
@@ -67,6 +67,19 @@ describe('service of a workspace', () => {
     expect(spec.TaskTemplate.Resources.Limits).to.include({ NanoCPUs: 1.5e9, MemoryBytes: 2 * GIB });
     expect(spec.TaskTemplate.RestartPolicy).to.include({ Condition: 'on-failure', MaxAttempts: 3 });
     expect(spec.TaskTemplate.ContainerSpec.StopGracePeriod).to.equal(300e9);
+  });
+
+  it('guard each route, also of services of before there was a gate, and change nothing else', () => {
+    const labels = routeLabels('demo', 'berth.localhost', 'berth-ws-demo');
+    const routers = Object.entries(labels).filter(([name]) => name.endsWith('.middlewares'));
+    expect(routers).to.have.length(3);
+    for (const [name, value] of routers) expect(value.split(','), name).to.include('access@file');
+    expect(guarded(labels)).to.deep.equal(labels);
+    const before = { 'traefik.http.routers.a-web.middlewares': 'a-proof', 'traefik.enable': 'true' };
+    expect(guarded(before)).to.deep.equal({
+      'traefik.http.routers.a-web.middlewares': 'access@file,a-proof',
+      'traefik.enable': 'true',
+    });
   });
 
   it('carries the three routes as labels of the service (R2, R3.5)', () => {

@@ -24,6 +24,17 @@ describe('plan: starting', () => {
     expect(observed?.acceptedAt).to.equal(NOW.toISOString());
   });
 
+  it('keeps in mind when it was stopped before, over containers that are only replaced', () => {
+    const first = plan(inputOf(desired, EMPTY_WORLD)).observed;
+    const stoppedAt = '2026-01-01T00:00:00.000Z';
+    const stopped = first && { ...first, phase: 'stopped' as const, stoppedAt, observedGeneration: 'before' };
+    const again = plan(inputOf(desired, EMPTY_WORLD, { observed: stopped })).observed;
+    expect(again).to.include({ stoppedAt: null, lastStoppedAt: stoppedAt });
+    const replaced = again && { ...again, stoppingAt: stoppedAt, observedGeneration: 'before' };
+    const third = plan(inputOf(desired, EMPTY_WORLD, { observed: replaced, nextRunId: 'run-9' })).observed;
+    expect(third).to.include({ runId: 'run-9', lastStoppedAt: stoppedAt });
+  });
+
   it('makes the service and attaches the gateway side by side', () => {
     const world = { ...EMPTY_WORLD, network: fullWorld(desired).network };
     expect(types(plan(inputOf(desired, world)).actions)).to.deep.equal(['createService', 'attachGateway']);
