@@ -16,9 +16,11 @@ const agentSettings = {
   BERTH_BUCKET: z.string().min(1),
   BERTH_PREFIX: setting(z.string().default('')),
   BERTH_S3_CREATE_BUCKET: booleanSetting(false),
-  AWS_ACCESS_KEY_ID: z.string().min(1),
-  AWS_SECRET_ACCESS_KEY: z.string().min(1),
+  AWS_ACCESS_KEY_ID: setting(z.string().default('')),
+  AWS_SECRET_ACCESS_KEY: setting(z.string().default('')),
   AWS_SESSION_TOKEN: setting(z.string().optional()),
+  /** Until when these hold; missing: for ever. Then, or when there are none, the API has others. */
+  BERTH_S3_KEYS_EXPIRE_AT: setting(z.iso.datetime().optional()),
   AWS_REGION: setting(z.string().default('us-east-1')),
   AWS_ENDPOINT_URL_S3: setting(z.url().optional()),
   BERTH_API_URL: z.url(),

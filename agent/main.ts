@@ -6,6 +6,7 @@ import { Agent } from './agent.js';
 import { homeOf, readConfig, USER, type AgentConfig } from './config.js';
 import { rescue } from './rescue.js';
 import { readServices } from './services/spec.js';
+import { keysOf } from './keys.js';
 import { S3Client } from '../shared/s3/client.js';
 import { forSingleWriter } from '../shared/s3/single-writer.js';
 import { SyncEngine } from './sync/engine.js';
@@ -51,9 +52,7 @@ const client = new S3Client({
   bucket: config.BERTH_BUCKET,
   region: config.AWS_REGION,
   endpoint: config.AWS_ENDPOINT_URL_S3,
-  accessKeyId: config.AWS_ACCESS_KEY_ID,
-  secretAccessKey: config.AWS_SECRET_ACCESS_KEY,
-  sessionToken: config.AWS_SESSION_TOKEN,
+  ...keysOf(config, log),
 });
 const s3 = forSingleWriter(client, () =>
   log.warn(

@@ -27,6 +27,7 @@ import { ChangeHub } from './services/change-hub.js';
 import { Admission } from './services/admission.js';
 import { FactsReader } from './services/facts.js';
 import { Idleness } from './services/idleness.js';
+import type { SessionKeysSource } from './services/session-keys.js';
 import { Sharing } from './services/sharing.js';
 import { System } from './services/system.js';
 import { Workspaces } from './services/workspaces.js';
@@ -38,6 +39,7 @@ export interface AppDependencies {
   audit: Audit;
   agentKey: AgentKeySource;
   buckets: Buckets;
+  sessionKeys: SessionKeysSource;
   clock: Clock;
   logger: Logger;
   settings: ApiSettings;
@@ -48,7 +50,8 @@ export interface AppDependencies {
 
 /** Builds the API. It holds no state that matters: all of it is in the records. */
 export function createApp(dependencies: AppDependencies): Express {
-  const { records, keys, audit, agentKey, buckets, clock, logger, settings, version } = dependencies;
+  const { records, keys, audit, agentKey, buckets, sessionKeys, clock, logger, settings, version } =
+    dependencies;
   const stopping = dependencies.stopping ?? new AbortController().signal;
   const facts = new FactsReader(records, logger);
   const hub = new ChangeHub(records.observed, clock);
@@ -94,7 +97,7 @@ export function createApp(dependencies: AppDependencies): Express {
   app.use(accessRouter(gatekeeper, settings.BERTH_DOMAIN));
   app.use('/login', auditLog(audit, clock), formLimited);
   app.use(loginRouter({ keys, workspaces, links, settings }));
-  app.use('/agent', agentRouter({ records, facts, sharing, idleness, agentKey, clock }));
+  app.use('/agent', agentRouter({ records, facts, sharing, idleness, agentKey, sessionKeys, clock }));
   app.use(
     '/api',
     auditLog(audit, clock),

@@ -1,8 +1,9 @@
 import * as z from 'zod';
 import { BerthError } from '../shared/errors.js';
-import { commonSettings, portSetting, readSettings, setting } from '../shared/config.js';
+import { booleanSetting, commonSettings, portSetting, readSettings, setting } from '../shared/config.js';
 import { durationSchema } from '../shared/model/duration.js';
 import { s3Settings } from '../shared/s3/settings.js';
+import { sessionSettings } from '../shared/s3/workspace-keys.js';
 import { BCRYPT_HASH, KEY_ID } from './auth/api-key.js';
 
 /** `id:bcrypthash` pairs; an error never repeats the text, for it may hold a key in clear. */
@@ -26,6 +27,9 @@ const apiKeysSetting = setting(
 const shape = {
   ...commonSettings,
   ...s3Settings,
+  ...sessionSettings,
+  /** Whether workspaces make the buckets that are missing. */
+  BERTH_S3_CREATE_BUCKETS: booleanSetting(false),
   BERTH_API_PORT: portSetting(8080),
   /** Address to listen on; all of them unless set. */
   BERTH_API_HOST: setting(z.string().optional()),

@@ -8,6 +8,7 @@ import {
   setting,
 } from '../shared/config.js';
 import { durationSchema } from '../shared/model/duration.js';
+import { sessionSettings } from '../shared/s3/workspace-keys.js';
 import { s3Settings, readS3Keys } from '../shared/s3/settings.js';
 import { readSecret } from '../shared/secrets.js';
 import type { S3Settings } from './adapters/docker/agent-env.js';
@@ -37,6 +38,7 @@ const SETTINGS = {
   BERTH_ARCHIVE_AFTER: setting(durationSchema.default('24h')),
   BERTH_HEALTH_INTERVAL: secondsSetting(30),
   BERTH_MEMORY_LIMIT_PERCENT: setting(z.coerce.number().min(1).max(100).default(90)),
+  ...sessionSettings,
   BERTH_DISK_LIMIT_GIB: setting(z.coerce.number().min(0).default(20)),
   /** Where the host's figures are read; tests show other ones. */
   BERTH_PROC_DIR: setting(z.string().startsWith('/', 'an absolute path').default('/proc')),
@@ -65,7 +67,6 @@ export async function readControllerSettings(env: NodeJS.ProcessEnv) {
     endpoint: settings.BERTH_S3_ENDPOINT,
     region: settings.BERTH_S3_REGION,
     createBuckets,
-    ...keys,
   };
-  return { ...settings, s3, agentTokenKey: agentTokenKey.trim() };
+  return { ...settings, s3, s3Keys: keys, agentTokenKey: agentTokenKey.trim() };
 }

@@ -4,8 +4,11 @@ import type { Clock } from '../shared/clock.js';
 import { idleDefaultsOf } from '../shared/config.js';
 import { durationMs } from '../shared/model/duration.js';
 import { urlsOf, type ServiceName } from '../shared/model/urls.js';
+import type { Logger } from '../shared/logger.js';
+import { S3Error } from '../shared/s3/s3-error.js';
 import { endpointOf } from '../shared/s3/settings.js';
-import { agentEnv } from './adapters/docker/agent-env.js';
+import { keysFor } from '../shared/s3/workspace-keys.js';
+import { agentEnv, keysEnv } from './adapters/docker/agent-env.js';
 import { connectEngine } from './adapters/docker/engine.js';
 import { DockerGateway } from './adapters/docker/gateway.js';
 import { LockOwners } from './adapters/docker/lock-owners.js';
@@ -28,7 +31,7 @@ import type { ServiceRequest } from './ports/cluster.js';
  */
 export async function connect(
   settings: ControllerSettings,
-  clock: Clock,
+  { clock, logger }: { clock: Clock; logger: Logger },
   onSweep: (raw: RawSweep) => void = () => undefined,
 ) {
   const names = namesOf(settings.BERTH_STACK);
@@ -39,7 +42,7 @@ export async function connect(
     addressPool: settings.BERTH_ADDRESS_POOL,
     imageTag: settings.BERTH_IMAGE_TAG,
     stopGraceSeconds: settings.BERTH_STOP_GRACE,
-    envOf: (request) => environmentOf(request, settings),
+    envOf: (request) => environmentOf(request, settings, logger),
     onSweep,
   });
   const prober = new HttpsProber({
@@ -48,7 +51,7 @@ export async function connect(
     ca: await privateAuthority(settings),
     tokenFor: (id, service) => probeToken(id, service, settings.agentTokenKey, clock),
   });
-  const s3 = { ...settings.s3, endpoint: endpointOf(settings) };
+  const s3 = { region: settings.BERTH_S3_REGION, endpoint: endpointOf(settings), ...settings.s3Keys };
   return {
     cluster,
     gateway: new DockerGateway(docker),
@@ -86,6 +89,7 @@ function policyOf(settings: ControllerSettings): Policy {
 async function environmentOf(
   request: ServiceRequest,
   settings: ControllerSettings,
+  logger: Logger,
 ): Promise<Record<string, string>> {
   const identity = { id: request.workspaceId, runId: request.runId };
   const token = await signAgentToken(identity, settings.agentTokenKey);
@@ -100,6 +104,26 @@ async function environmentOf(
       urls,
       logLevel: settings.BERTH_LOG_LEVEL,
     },
-    token,
+    { token, keys: await s3KeysFor(request, settings, logger) },
   );
+}
+
+/** For this workspace alone, where there is a role; an agent that gets none asks the API for them. */
+async function s3KeysFor(
+  { workspaceId, target }: ServiceRequest,
+  settings: ControllerSettings,
+  logger: Logger,
+): Promise<Record<string, string>> {
+  const { s3Keys: keys, s3 } = settings;
+  try {
+    const session = await keysFor(workspaceId, target, { settings, keys, createsBucket: s3.createBuckets });
+    return session === null ? keysEnv(keys) : keysEnv(session);
+  } catch (error) {
+    if (!(error instanceof S3Error)) throw error;
+    logger.warn('no S3 keys for a workspace yet, its agent will ask for them', {
+      id: workspaceId,
+      error: error.message,
+    });
+    return {};
+  }
 }

@@ -13,15 +13,18 @@ import { self } from './adapters/docker/lock-owners.js';
 import { readControllerSettings } from './config.js';
 import { connect } from './connect.js';
 import { Metrics } from './metrics.js';
+import { roleOf } from '../shared/s3/workspace-keys.js';
 import { Controller } from './runtime/controller.js';
 import { ControllerLock, lockSchema } from './runtime/lock.js';
 
 async function main(): Promise<void> {
   const settings = await readControllerSettings(process.env);
   const logger = createLogger('controller', settings.BERTH_LOG_LEVEL);
+  if (roleOf(settings) === null)
+    logger.warn('every workspace gets the configured S3 keys: with BERTH_S3_ROLE_ARN each would get its own');
   const metrics = new Metrics();
   const catalogue = new Catalogue();
-  const ports = await connect(settings, systemClock, (raw) => catalogue.publish(raw));
+  const ports = await connect(settings, { clock: systemClock, logger }, (raw) => catalogue.publish(raw));
   const controller = new Controller({
     ...ports,
     records: await openRecords(settings.BERTH_STATE_DIR),

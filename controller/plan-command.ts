@@ -24,7 +24,10 @@ async function main(): Promise<void> {
     allowPositionals: true,
   });
   const settings = await readControllerSettings(process.env);
-  const ports = await connect(settings, systemClock);
+  const ports = await connect(settings, {
+    clock: systemClock,
+    logger: createLogger('plan', settings.BERTH_LOG_LEVEL),
+  });
   const records = await openRecords(settings.BERTH_STATE_DIR);
   if (values.desired !== undefined)
     records.desired = new RecordFolder(values.desired, yamlCodec, desiredSchema);

@@ -1,7 +1,7 @@
 import type { Activity } from '../../shared/model/idle.js';
 import { shutdownAnswerSchema, type ShutdownAnswer, type ShutdownSignal } from '../../shared/model/report.js';
 import type { AgentConfig } from '../config.js';
-import { putJson } from './put-json.js';
+import { callApi } from './call-api.js';
 
 /** Longest wait for the answer. */
 const TIMEOUT_MS = 5_000;
@@ -14,12 +14,10 @@ const TIMEOUT_MS = 5_000;
 export async function askForEnd(config: AgentConfig, activity: Activity[]): Promise<ShutdownAnswer> {
   const url = new URL('/agent/shutdown', config.BERTH_API_URL).href;
   const signal: ShutdownSignal = { runId: config.BERTH_RUN_ID, reason: 'Inactivity', activity };
-  const { status, text } = await putJson(
-    url,
-    config.BERTH_AGENT_TOKEN,
-    signal,
-    AbortSignal.timeout(TIMEOUT_MS),
-  );
+  const { status, text } = await callApi('PUT', url, {
+    ...{ token: config.BERTH_AGENT_TOKEN, body: signal },
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  });
   if (status !== 200) throw new Error(`the API answered ${status} to the shutdown signal`);
   return shutdownAnswerSchema.parse(JSON.parse(text));
 }

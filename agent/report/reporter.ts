@@ -3,7 +3,7 @@ import { backoffMs } from '../../shared/backoff.js';
 import { messageOf } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
 import { reportAnswerSchema, type AgentReport, type ReportAnswer } from '../../shared/model/report.js';
-import { putJson } from './put-json.js';
+import { callApi } from './call-api.js';
 
 export interface ReporterSettings {
   /** `{BERTH_API_URL}/agent/report`. */
@@ -112,7 +112,8 @@ export class Reporter {
     const timeout = AbortSignal.timeout(this.settings.timeoutMs ?? 5_000);
     try {
       const signal = AbortSignal.any([timeout, this.halt.signal]);
-      const { status, text } = await putJson(this.settings.url, this.settings.token, report, signal);
+      const { url, token } = this.settings;
+      const { status, text } = await callApi('PUT', url, { token, body: report, signal });
       if (status < 200 || status > 299) return `the API answered ${status}`;
       this.hear(text);
       return null;

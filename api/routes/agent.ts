@@ -17,6 +17,7 @@ import { Problem, unauthenticated } from '../problem.js';
 import type { Facts, FactsReader } from '../services/facts.js';
 import type { Idleness } from '../services/idleness.js';
 import type { Sharing } from '../services/sharing.js';
+import type { SessionKeysSource } from '../services/session-keys.js';
 import { parseBody } from './validation.js';
 
 export interface AgentOptions {
@@ -25,11 +26,13 @@ export interface AgentOptions {
   sharing: Sharing;
   idleness: Idleness;
   agentKey: AgentKeySource;
+  sessionKeys: SessionKeysSource;
   clock: Clock;
 }
 
 /** `/agent`: what workspaces' agents tell, each for its own workspace only. */
-export function agentRouter({ records, facts, sharing, idleness, agentKey, clock }: AgentOptions): Router {
+export function agentRouter(options: AgentOptions): Router {
+  const { records, facts, sharing, idleness, agentKey, sessionKeys, clock } = options;
   const router = Router();
   router
     .route('/report')
@@ -55,6 +58,16 @@ export function agentRouter({ records, facts, sharing, idleness, agentKey, clock
       response.json({ accepted, idle: idleness.rulesOf(known) } satisfies ShutdownAnswer);
     })
     .all(methodNotAllowed('PUT'));
+  router
+    .route('/credentials')
+    .get(requireAgent(agentKey), async (_request, response) => {
+      const agent = agentOf(response);
+      const target = (await currentFacts(facts, agent)).observed?.runTarget ?? null;
+      const keys = target && (await sessionKeys(agent.id, target));
+      if (keys === null) throw new Problem('BERTH_NOT_FOUND', 'There are no keys for this workspace alone.');
+      response.set('Cache-Control', 'no-store').json(keys);
+    })
+    .all(methodNotAllowed('GET', 'HEAD'));
   return router;
 }
 

@@ -23,6 +23,9 @@ config_defaults=(
   BERTH_ADVERTISE_ADDR=127.0.0.1
   BERTH_API_KEYS=
   BERTH_S3_ENDPOINT=
+  BERTH_S3_ROLE_ARN=
+  BERTH_S3_STS_ENDPOINT=
+  BERTH_S3_SESSION=1h
   BERTH_S3_REGION=us-east-1
   BERTH_S3_CREATE_BUCKETS=
   BERTH_ALLOWED_IMAGES=berth/workspace,berth/testspace
@@ -77,6 +80,9 @@ config_validate() {
   config_match BERTH_LOG_LEVEL 'debug|info|warn|error' 'debug, info, warn or error'
   [[ ",${BERTH_ALLOWED_IMAGES//[[:space:]]/}," == *",$BERTH_DEFAULT_IMAGE,"* ]] ||
     fail "BERTH_DEFAULT_IMAGE=$BERTH_DEFAULT_IMAGE is not one of BERTH_ALLOWED_IMAGES=$BERTH_ALLOWED_IMAGES" 'add it there, or choose one of these, in .env'
+  config_match BERTH_S3_ROLE_ARN '(arn:[^ ]+)?' 'the ARN of a role, or empty'
+  config_match BERTH_S3_STS_ENDPOINT '(https?://[^ /]+/?)?' 'a URL such as https://sts.example.com, or empty'
+  config_match BERTH_S3_SESSION '[1-9][0-9]{0,5}[smhd]' 'a number and a unit, such as 1h'
   config_match BERTH_S3_ENDPOINT '(https?://[^ /]+/?)?' 'a URL such as https://s3.example.com, or empty'
   for name in BERTH_HTTP_PORT BERTH_HTTPS_PORT; do
     config_match "$name" '[1-9][0-9]{0,4}' 'a port'

@@ -48,6 +48,19 @@ bundled_credentials() {
   secret=$(sed -n 's/^AWS_SECRET_ACCESS_KEY=//p' "$SECRETS/s3.env")
   text=$(printf '{"identities":[{"name":"berth","credentials":[{"accessKey":"%s","secretKey":"%s"}],"actions":["Admin","Read","Write","List","Tagging"]}]}' "$id" "$secret")
   [[ "$(cat "$SECRETS/s3.json" 2>/dev/null)" == "$text" ]] || write_secret "$SECRETS/s3.json" <<<"$text"
+  [[ -s "$SECRETS/s3-iam.json" ]] || bundled_roles | write_secret "$SECRETS/s3-iam.json"
+}
+
+# The role of which each workspace gets the part that is its own, for some hours. Only the identity above
+# may take it on: a workspace that could would widen its part to the whole.
+bundled_roles() {
+  cat <<JSON
+{"sts":{"tokenDuration":"12h","maxSessionLength":"12h","issuer":"berth","signingKey":"$(openssl rand -base64 32)"},
+ "policy":{"defaultEffect":"Deny","storeType":"memory"},
+ "roles":[{"roleName":"Workspace","roleArn":"arn:aws:iam::role/Workspace","attachedPolicies":["Files"],
+  "trustPolicy":{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["sts:AssumeRole"],"Principal":{"AWS":"arn:aws:iam::000000000000:user/berth"}}]}}],
+ "policies":[{"name":"Files","document":{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:*"],"Resource":["arn:aws:s3:::*","arn:aws:s3:::*/*"]}]}}]}
+JSON
 }
 
 new=$([[ -d "$SECRETS" ]] || echo yes)

@@ -21,6 +21,7 @@ import {
 } from './xml.js';
 
 const METADATA = 'x-amz-meta-';
+const MADE = new Set(['BucketAlreadyOwnedByYou', 'BucketAlreadyExists']);
 
 /** The S3 port over HTTP. */
 export class S3Client implements S3Port {
@@ -128,8 +129,8 @@ export class S3Client implements S3Port {
         ...(named ? { body: Buffer.from(locationXml(region)) } : {}),
       });
     } catch (error) {
-      // Somebody else made it at the same moment.
-      if (error instanceof S3Error && error.s3Code === 'BucketAlreadyOwnedByYou') return;
+      // Somebody else made it at the same moment; whether it is for us, the next request shows.
+      if (error instanceof S3Error && MADE.has(error.s3Code)) return;
       throw error;
     }
   }

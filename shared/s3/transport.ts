@@ -8,14 +8,28 @@ import { collect } from './collect.js';
 import { kindOf, S3Error, wordsFor } from './s3-error.js';
 import { errorOf } from './xml.js';
 
-export interface S3Settings {
+/** Which bucket, and where. */
+export interface S3Address {
   bucket: string;
   region: string;
   /** URL of an S3 server other than AWS; undefined for AWS itself. */
   endpoint: string | undefined;
+}
+
+export type S3Settings = S3Address & (Credentials | { session: CredentialSource });
+
+export interface Credentials {
   accessKeyId: string;
   secretAccessKey: string;
   sessionToken?: string | undefined;
+}
+
+/** Credentials that hold for some time only. */
+export interface CredentialSource {
+  /** @throws S3Error when there are none (for the moment) */
+  current(): Promise<Credentials>;
+  /** The server does not take these any more. */
+  refused(credentials: Credentials): void;
 }
 
 export interface S3Request {
@@ -32,6 +46,8 @@ const CONNECT_TIMEOUT_MS = 3_000;
 /** Longest silence on an open connection. */
 const IDLE_TIMEOUT_MS = 15_000;
 const MAX_SOCKETS = 64;
+/** By these a server says that credentials have ended; others, of servers with a store of sessions, too. */
+const STALE = new Set(['ExpiredToken', 'InvalidToken', 'InvalidAccessKeyId']);
 /** Errors are told in a few hundred bytes. */
 const MAX_ERROR_BYTES = 64 * 1024;
 
@@ -66,9 +82,22 @@ export class S3Transport {
    * @throws S3Error for everything but a 2xx; the signal's reason
    */
   async send(request: S3Request): Promise<IncomingMessage> {
+    if (!('session' in this.settings)) return this.sendWith(request, this.settings);
+    const { session } = this.settings;
+    const held = await session.current();
+    try {
+      return await this.sendWith(request, held);
+    } catch (error) {
+      if (!(error instanceof S3Error) || !STALE.has(error.s3Code)) throw error;
+      session.refused(held);
+      return this.sendWith(request, await session.current());
+    }
+  }
+
+  private async sendWith(request: S3Request, credentials: Credentials): Promise<IncomingMessage> {
     let answer: IncomingMessage;
     try {
-      answer = await this.exchange(request);
+      answer = await this.exchange(request, credentials);
     } catch (error) {
       if (request.signal?.aborted) throw request.signal.reason;
       throw networkError(error);
@@ -89,9 +118,10 @@ export class S3Transport {
     }
   }
 
-  private exchange(request: S3Request): Promise<IncomingMessage> {
+  private exchange(request: S3Request, credentials: Credentials): Promise<IncomingMessage> {
     const { method, body } = request;
-    const { accessKeyId, secretAccessKey, sessionToken, region } = this.settings;
+    const { accessKeyId, secretAccessKey, sessionToken } = credentials;
+    const { region } = this.settings;
     const signed = aws4.sign(
       {
         service: 's3',
@@ -157,7 +187,7 @@ export class S3Transport {
 }
 
 /** Where the bucket is: AWS wants its name in the host name, other servers in the path. */
-export function addressOf({ bucket, region, endpoint }: S3Settings): { origin: URL; folder: string } {
+export function addressOf({ bucket, region, endpoint }: S3Address): { origin: URL; folder: string } {
   if (endpoint !== undefined) {
     const url = new URL(endpoint);
     return { origin: url, folder: `${url.pathname.replace(/\/+$/, '')}/${bucket}` };

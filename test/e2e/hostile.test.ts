@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
-import { Berth } from '../support/berth.js';
+import { Berth, Bucket } from '../support/berth.js';
 import { NetworkView, reachedFrom, type Target } from '../support/network.js';
-import { execIn } from '../support/swarm.js';
+import { eventually, execIn } from '../support/swarm.js';
 
 const run = promisify(execFile);
 const USERS = ['dev', 'root'] as const;
@@ -110,6 +110,33 @@ describe('From inside a hostile workspace', function () {
       const names = members.map(([, { Name }]) => Name.split('.')[0]);
       expect(names).to.have.members([`${berth.stack}-ws-${id}`, `${berth.stack}_gateway`]);
     }
+  });
+
+  it('its keys to the S3 server open its own bucket, not that of another', async () => {
+    const { stdout } = await run('docker', ['inspect', '--format', '{{json .Config.Env}}', container]);
+    const env = new Map(
+      (JSON.parse(stdout) as string[]).map((line) => line.split(/=(.*)/s, 2) as [string, string]),
+    );
+    const keys = {
+      accessKeyId: env.get('AWS_ACCESS_KEY_ID') ?? '',
+      secretAccessKey: env.get('AWS_SECRET_ACCESS_KEY') ?? '',
+      sessionToken: env.get('AWS_SESSION_TOKEN'),
+    };
+    const own = new Bucket(berth, hostile, keys);
+    const others = new Bucket(berth, victim, keys);
+    const admin = new Bucket(berth, victim);
+    await eventually('the bucket of the other', () => admin.exists());
+    await admin.put('theirs', 'x');
+    await own.put('mine', 'x');
+    expect(await own.get('mine')).to.equal('x');
+    for (const attempt of [
+      () => others.get('theirs'),
+      () => others.put('theirs', 'y'),
+      () => others.keys(''),
+    ])
+      expect(await attempt().catch((error: unknown) => String(error))).to.contain('AccessDenied');
+    expect(await admin.get('theirs')).to.equal('x');
+    for (const bucket of [own, others, admin]) bucket.close();
   });
 
   it('what everybody may reach of the host is among it', () => {

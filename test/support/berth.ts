@@ -225,8 +225,9 @@ export class Bucket {
   constructor(
     berth: Berth,
     readonly name: string,
+    keys?: { accessKeyId: string; secretAccessKey: string; sessionToken: string | undefined },
   ) {
-    const credentials = parseEnv(readFileSync(path.join(berth.stateDir, 'secrets/s3.env'), 'utf8'));
+    const configured = parseEnv(readFileSync(path.join(berth.stateDir, 'secrets/s3.env'), 'utf8'));
     const ca = readFileSync(path.join(berth.stateDir, 'tls/ca.crt'), 'utf8');
     this.client = new S3Client({
       endpoint: `https://s3.${berth.domain}:${berth.port}`,
@@ -234,8 +235,9 @@ export class Bucket {
       forcePathStyle: true,
       requestHandler: new NodeHttpHandler({ httpsAgent: new https.Agent({ ca, lookup: toLoopback }) }),
       credentials: {
-        accessKeyId: credentials['AWS_ACCESS_KEY_ID'] ?? '',
-        secretAccessKey: credentials['AWS_SECRET_ACCESS_KEY'] ?? '',
+        accessKeyId: keys?.accessKeyId ?? configured['AWS_ACCESS_KEY_ID'] ?? '',
+        secretAccessKey: keys?.secretAccessKey ?? configured['AWS_SECRET_ACCESS_KEY'] ?? '',
+        ...(keys?.sessionToken !== undefined && { sessionToken: keys.sessionToken }),
       },
     });
   }

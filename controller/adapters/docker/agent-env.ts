@@ -1,4 +1,6 @@
 import type { WorkspaceUrls } from '../../../shared/model/urls.js';
+import type { S3Keys } from '../../../shared/s3/settings.js';
+import type { SessionKeys } from '../../../shared/s3/sts.js';
 import type { ServiceRequest } from '../../ports/cluster.js';
 
 /** Where the gateway listens inside each workspace's network. */
@@ -9,8 +11,6 @@ export interface S3Settings {
   endpoint: string;
   region: string;
   createBuckets: boolean;
-  accessKeyId: string;
-  secretAccessKey: string;
 }
 
 /** The environment of a workspace's agent (R4.1, R9.4). */
@@ -24,7 +24,7 @@ export function agentEnv(
     urls: WorkspaceUrls;
     logLevel: string;
   },
-  token: string,
+  { token, keys }: { token: string; keys: Record<string, string> },
 ): Record<string, string> {
   const { s3 } = settings;
   return {
@@ -41,9 +41,18 @@ export function agentEnv(
     BERTH_LOG_LEVEL: settings.logLevel,
     BERTH_API_URL: `http://${GATEWAY_ALIAS}:7070`,
     BERTH_AGENT_TOKEN: token,
-    AWS_ACCESS_KEY_ID: s3.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: s3.secretAccessKey,
+    ...keys,
     AWS_REGION: s3.region,
     AWS_ENDPOINT_URL_S3: s3.endpoint === '' ? `http://${GATEWAY_ALIAS}:9000` : s3.endpoint,
   };
+}
+
+/** S3 keys as an agent reads them. */
+export function keysEnv(keys: S3Keys | SessionKeys): Record<string, string> {
+  const { accessKeyId, secretAccessKey } = keys;
+  const session: Record<string, string> =
+    'sessionToken' in keys
+      ? { AWS_SESSION_TOKEN: keys.sessionToken, BERTH_S3_KEYS_EXPIRE_AT: keys.expiresAt }
+      : {};
+  return { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey, ...session };
 }

@@ -52,7 +52,11 @@ describe('State that is lost under running workspaces', function () {
     await eventually('all run, says the API', allRun, 120_000);
     const now = await Promise.all(ids.map((id) => berth.containerOf(id)));
     expect(now, 'none was restarted').to.deep.equal(containers);
-    for (const id of ids) expect((await berth.request('GET', urls.get(id) ?? '')).status).to.equal(200);
+    // The gateway asks the API about each request, and that begins anew on the new folders.
+    for (const id of ids) {
+      const answers = async () => (await berth.request('GET', urls.get(id) ?? '')).status === 200;
+      await eventually(`the IDE of ${id} answers`, answers);
+    }
   }
 
   it('declarations, records and reports: all workspaces are adopted, none is restarted', async () => {

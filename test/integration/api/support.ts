@@ -83,6 +83,7 @@ export class TestApi {
       audit: (entry) => audited.push(entry),
       agentKey,
       buckets: bucketsOf(settings),
+      sessionKeys: () => Promise.resolve(null),
       clock: systemClock,
       logger,
       settings,

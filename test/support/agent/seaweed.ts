@@ -5,6 +5,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { S3Client } from '../../../shared/s3/client.js';
+import { BUNDLED_ROLE } from '../../../shared/s3/workspace-keys.js';
 import { wheelProgram } from '../wheels.js';
 
 const CACHE = path.resolve('.cache/weed');
@@ -29,6 +30,35 @@ export function imagesNode(): string {
   const folder = execFileSync(path.join(CACHE, 'bin/python'), ['-c', where], { encoding: 'utf8' });
   return path.join(folder.trim(), 'bin/node');
 }
+
+/** As `make up` sets up the bundled server (manifests/host/state.sh): a role that only the first identity may take on. */
+const ROLES = {
+  sts: { tokenDuration: '12h', maxSessionLength: '12h', issuer: 'berth', signingKey: 'c2VjcmV0'.repeat(5) },
+  policy: { defaultEffect: 'Deny', storeType: 'memory' },
+  roles: [
+    {
+      ...{ roleName: 'Workspace', roleArn: BUNDLED_ROLE, attachedPolicies: ['Files'] },
+      trustPolicy: {
+        Version: '2012-10-17',
+        Statement: [
+          {
+            ...{ Effect: 'Allow', Action: ['sts:AssumeRole'] },
+            Principal: { AWS: 'arn:aws:iam::000000000000:user/admin' },
+          },
+        ],
+      },
+    },
+  ],
+  policies: [
+    {
+      name: 'Files',
+      document: {
+        Version: '2012-10-17',
+        Statement: [{ Effect: 'Allow', Action: ['s3:*'], Resource: ['arn:aws:s3:::*', 'arn:aws:s3:::*/*'] }],
+      },
+    },
+  ],
+};
 
 /** A real S3 server on loopback, which can be killed and started again on the same data. */
 export class Seaweed {
@@ -57,6 +87,8 @@ export class Seaweed {
         ],
       }),
     );
+    const roles = path.join(this.folder, 'iam.json');
+    writeFileSync(roles, JSON.stringify(ROLES));
     mkdirSync(path.join(this.folder, 'data'), { recursive: true });
     this.child = spawn(
       toolProgram('weed'),
@@ -78,6 +110,7 @@ export class Seaweed {
         '-s3.port.iceberg=0',
         '-s3.port.lance=0',
         `-s3.config=${config}`,
+        `-s3.iam.config=${roles}`,
         `-metricsPort=${metrics}`,
         '-metricsIp=127.0.0.1',
       ],

@@ -163,13 +163,7 @@ describe('S3 client', () => {
 
   it('addresses a bucket on AWS by its host name, unless a dot in it would break the certificate', () => {
     const at = (bucket: string, region: string, endpoint?: string) => {
-      const { origin, folder } = addressOf({
-        bucket,
-        region,
-        endpoint,
-        accessKeyId: '',
-        secretAccessKey: '',
-      });
+      const { origin, folder } = addressOf({ bucket, region, endpoint });
       return `${origin.origin}${folder}`;
     };
     expect(at('ws', 'eu-central-1')).to.equal('https://ws.s3.eu-central-1.amazonaws.com');
