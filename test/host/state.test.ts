@@ -43,7 +43,9 @@ describe('make up and the state folder', function () {
 
     it('never replaces them', async () => {
       const contents = async () =>
-        Promise.all(['agent-token.key', 's3-iam.json', 's3.env', 's3.json'].map((name) => read('secrets', name)));
+        Promise.all(
+          ['agent-token.key', 's3-iam.json', 's3.env', 's3.json'].map((name) => read('secrets', name)),
+        );
       await make();
       const before = await contents();
       expect((await make()).stderr).to.match(/ there$/m);
