@@ -12,8 +12,9 @@ export function keysOf(config: AgentConfig, log: Logger): Credentials | { sessio
     AWS_SESSION_TOKEN: sessionToken,
     BERTH_S3_KEYS_EXPIRE_AT: expiresAt,
   } = config;
-  if (accessKeyId !== '' && expiresAt === undefined) return { accessKeyId, secretAccessKey, sessionToken };
-  const isSession = accessKeyId !== '' && sessionToken !== undefined && expiresAt !== undefined;
+  const given = accessKeyId !== '' && secretAccessKey !== '';
+  if (given && expiresAt === undefined) return { accessKeyId, secretAccessKey, sessionToken };
+  const isSession = given && sessionToken !== undefined && expiresAt !== undefined;
   const first = isSession ? { accessKeyId, secretAccessKey, sessionToken, expiresAt } : null;
   const url = new URL('/agent/credentials', config.BERTH_API_URL).href;
   const ask = (signal: AbortSignal) => callApi('GET', url, { token: config.BERTH_AGENT_TOKEN, signal });

@@ -28,7 +28,6 @@ describe('agent: settings', () => {
 
   const wrong: [string, Record<string, string | undefined>][] = [
     ['BERTH_BUCKET', { BERTH_BUCKET: undefined }],
-    ['AWS_SECRET_ACCESS_KEY', { AWS_SECRET_ACCESS_KEY: '' }],
     ['AWS_ENDPOINT_URL_S3', { AWS_ENDPOINT_URL_S3: 'not a url' }],
     ['BERTH_SYNC_INTERVAL', { BERTH_SYNC_INTERVAL: '-1' }],
     ['BERTH_WEB_PORT', { BERTH_WEB_PORT: '70000' }],
