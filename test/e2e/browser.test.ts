@@ -62,6 +62,19 @@ describe('A person with a browser', function () {
     await page.close();
   });
 
+  it('gets in by the form, with an API key, where there is no link', async () => {
+    const page = await context.newPage();
+    await page.goto(view.urls.vnc);
+    await page.getByLabel('API key').fill('bkwrong_0123456789abcdef');
+    await page.getByRole('button').click();
+    await page.getByRole('alert').waitFor();
+    await page.getByLabel('API key').fill(process.env['BERTH_TEST_KEY'] ?? '');
+    await page.getByRole('button').click();
+    await page.locator('canvas').first().waitFor();
+    expect(page.url()).to.equal(`${view.urls.vnc}/`);
+    await page.close();
+  });
+
   it('sees the desktop and works on it', async () => {
     const page = await context.newPage();
     await open(page, view.accessUrls?.vnc ?? '', 'canvas');
