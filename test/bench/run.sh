@@ -7,6 +7,7 @@ trap own_berth_down EXIT
 trap 'exit 130' INT TERM
 
 own_berth_up >&2
+node --import tsx test/bench/keys.ts
 node --import tsx test/bench/start.ts
 node --import tsx test/bench/idle.ts
 node --import tsx test/bench/sync.ts
