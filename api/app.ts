@@ -11,7 +11,7 @@ import type { KeyRing } from './auth/key-ring.js';
 import type { Buckets } from './download/buckets.js';
 import { Downloads } from './download/downloads.js';
 import { auditLog, type Audit } from './middleware/audit.js';
-import { hasUnknownKey, limitFailures } from './middleware/failure-limit.js';
+import { hasUnknownKey, limitFailures, onlyForKeys } from './middleware/failure-limit.js';
 import { requireApiKey, requireScope, requireUnconfined } from './middleware/authentication.js';
 import { methodNotAllowed, notFound, problemDetails } from './middleware/problem-details.js';
 import { requestLog } from './middleware/request-log.js';
@@ -93,7 +93,7 @@ export function createApp(dependencies: AppDependencies): Express {
       response.json({ status: 'ok' });
     })
     .all(methodNotAllowed('GET', 'HEAD'));
-  app.use('/access', limited);
+  app.use('/access', onlyForKeys(limited));
   app.use(accessRouter(gatekeeper, settings.BERTH_DOMAIN));
   app.use('/login', auditLog(audit, clock), formLimited);
   app.use(loginRouter({ keys, workspaces, links, settings }));

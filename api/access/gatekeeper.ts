@@ -37,27 +37,30 @@ export class Gatekeeper {
   async judge(question: Question): Promise<Verdict> {
     const premises = await this.options.premises.of(question.workspaceId);
     if (premises !== null && question.service === 'web' && premises.isWebPublic)
-      return this.pass(question, null);
-    const linked = premises?.isOpen === true ? await this.byLink(question, premises) : null;
+      return this.enter(question, null);
+    // Who follows a link, from the form too, opens a page, whatever origin his browser names.
+    const mayBeLink = question.wantsPage || !question.fromElsewhere;
+    const linked = mayBeLink && premises?.isOpen === true ? await this.byLink(question, premises) : null;
     if (linked !== null) return linked;
     if (question.fromElsewhere) {
       const detail = 'A page of another origin asks; browsers must come from the page itself.';
       return { kind: 'refuse', code: 'BERTH_FORBIDDEN', detail };
     }
     const entrance = await this.entranceOf(question, premises);
-    if (entrance !== null) {
-      const url = urlOf(question);
-      // A link that was used again: the workspace is not to read it.
-      if (!question.wantsPage || !url.searchParams.has(LINK_PARAMETER))
-        return this.pass(question, entrance.setCookie);
-      url.searchParams.delete(LINK_PARAMETER);
-      return { kind: 'lead', location: url.href, setCookie: entrance.setCookie };
-    }
+    if (entrance !== null) return this.enter(question, entrance.setCookie);
     // Whether there is such a workspace is nobody's business.
     if (question.wantsPage) return { kind: 'lead', location: this.loginFor(question), setCookie: null };
     const detail =
       'This URL needs an access link, a session, or an API key: Authorization: Bearer <id>_<secret>.';
     return { kind: 'refuse', code: 'BERTH_UNAUTHENTICATED', detail };
+  }
+
+  /** A link that was not needed, used again or for a public app: the workspace is not to read it. */
+  private enter(question: Question, setCookie: string | null): Promise<Verdict> | Verdict {
+    const url = urlOf(question);
+    if (!question.wantsPage || !url.searchParams.has(LINK_PARAMETER)) return this.pass(question, setCookie);
+    url.searchParams.delete(LINK_PARAMETER);
+    return { kind: 'lead', location: url.href, setCookie };
   }
 
   /** The workspace never sees what opens it, nor any other key of this Berth. */

@@ -27,7 +27,7 @@ export interface Question extends Place {
   otherCookies: string | null;
   /** A header of somebody else's, to be passed on. */
   authorization: string | null;
-  /** Somebody opens a page: he can be led to another one. */
+  /** Somebody opens a page, in a window of its own and without a key: he can be led to another one. */
   wantsPage: boolean;
   /** A page of another origin asks; browsers say so, and send cookies all the same. */
   fromElsewhere: boolean;
@@ -53,11 +53,13 @@ export function questionOf(headers: IncomingHttpHeaders, domain: string): Questi
   const mode = text('sec-fetch-mode');
   const isSocket = headers['sec-websocket-version'] !== undefined;
   const opensPage = mode === '' ? /\btext\/html\b/.test(text('accept')) : mode === 'navigate';
+  const bearer = /^Bearer +([^\s]+) *$/i.exec(authorization ?? '')?.[1] ?? null;
   return {
     ...{ ...place, method, origin, session, authorization, otherCookies: others },
     uri: text('x-forwarded-uri') || '/',
-    bearer: /^Bearer +([^\s]+) *$/i.exec(authorization ?? '')?.[1] ?? null,
-    wantsPage: method === 'GET' && opensPage && !isSocket,
+    bearer,
+    // A wrong key has to be answered as one (401): those who guess are told from others by that.
+    wantsPage: method === 'GET' && opensPage && !isSocket && !isInFrame(headers) && bearer === null,
     fromElsewhere: isFromElsewhere(headers, origin, mode),
   };
 }
@@ -81,8 +83,12 @@ function isFromElsewhere(headers: IncomingHttpHeaders, origin: string, mode: str
   if (headers.origin !== undefined && headers.origin.toLowerCase() !== origin) return true;
   const site = headers['sec-fetch-site'];
   if (site === undefined || site === 'same-origin' || site === 'none') return false;
-  const inFrame = headers['sec-fetch-dest'] !== undefined && headers['sec-fetch-dest'] !== 'document';
-  return mode !== 'navigate' || inFrame;
+  return mode !== 'navigate' || isInFrame(headers);
+}
+
+/** For navigations: what is opened is part of another page. */
+function isInFrame({ 'sec-fetch-dest': destination }: IncomingHttpHeaders): boolean {
+  return destination !== undefined && destination !== 'document';
 }
 
 function cookiesOf(header: string): { session: string | null; others: string | null } {

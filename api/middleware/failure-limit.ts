@@ -1,5 +1,6 @@
 import type { Request, RequestHandler } from 'express';
 import { rateLimit } from 'express-rate-limit';
+import { parseApiKey } from '../auth/api-key.js';
 import type { KeyRing } from '../auth/key-ring.js';
 import { Problem } from '../problem.js';
 import { bearerOf } from './authentication.js';
@@ -27,6 +28,17 @@ export function limitFailures(perMinute: number, isGuess: (request: Request) => 
     },
   });
 }
+
+/**
+ * The same, only for what may be a key of ours: bearers of the users' own apps come many at a time, and a call
+ * counts as refused until it is answered.
+ */
+export const onlyForKeys =
+  (limit: RequestHandler): RequestHandler =>
+  (request, response, next) => {
+    const token = bearerOf(request);
+    return token === null || parseApiKey(token) === null ? next() : limit(request, response, next);
+  };
 
 /** Whoever has a key that was verified lately guesses no more. */
 export const hasUnknownKey =

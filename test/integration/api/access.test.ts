@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-import { get, type IncomingMessage } from 'node:http';
 import path from 'node:path';
 import bcrypt from 'bcryptjs';
 import { expect } from 'chai';
@@ -8,6 +6,7 @@ import { signAccess } from '../../../shared/access-token.js';
 import type { Clock } from '../../../shared/clock.js';
 import type { Desired } from '../../../shared/model/desired.js';
 import { desired, observed, stopped } from '../../unit/api/fixtures.js';
+import { askAccess } from './ask-access.js';
 import { KEY, SECRET, TestApi, type Answer } from './support.js';
 
 const AGENT_KEY = '5a'.repeat(32);
@@ -41,21 +40,8 @@ describe('Access to the URLs of workspaces', () => {
     return openKeyFile(path.join(api.stateDir, 'keys.yaml')).write({ keys: Object.fromEntries(full) });
   };
 
-  /** What the gateway asks about a request. Not by fetch, which says `Sec-Fetch-Mode: cors` whatever it is told. */
-  const ask = async (headers: Record<string, string> = {}, uri = '/', host = HOST) => {
-    const forwarded = { 'X-Forwarded-Host': host, 'X-Forwarded-Method': 'GET', 'X-Forwarded-Uri': uri };
-    const request = get(`${api.url}/access`, { headers: { ...forwarded, ...headers }, agent: false });
-    const [response] = (await once(request, 'response')) as [IncomingMessage];
-    let text = '';
-    for await (const piece of response) text += String(piece);
-    const pairs = Object.entries(response.headers).map(([name, value]): [string, string] => [
-      name,
-      String(value),
-    ]);
-    const isJson = response.headers['content-type']?.includes('json') === true;
-    const body = (isJson ? JSON.parse(text) : {}) as Answer['body'];
-    return { status: response.statusCode ?? 0, headers: new Headers(pairs), body };
-  };
+  const ask = (headers: Record<string, string> = {}, uri = '/', host = HOST) =>
+    askAccess(api, { headers, uri, host });
   const view = async (authorization = `Bearer ${KEY}`) =>
     (await api.call('GET', '/api/containers/one', { authorization })).body;
   const linkTo = async (service: 'vnc' | 'code' | 'web', authorization?: string) => {

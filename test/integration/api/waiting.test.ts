@@ -164,8 +164,8 @@ describe('waiting for a workspace', () => {
       const options = { body: { bucketId: 'demo', name: 'one' }, signal: leaving.signal };
       await api.call('POST', '/api/containers/start?wait=300', options).catch(() => null);
       await pause(700);
-      // One look whether the name is free, one as the wait begins and ends.
-      expect(looks).to.have.length(2);
+      // One look whether the name is free, one as the wait begins and ends, one for the links in the view.
+      expect(looks).to.have.length(3);
     });
 
     it('serves many that wait at once', async () => {

@@ -53,6 +53,10 @@ describe('What the gateway asks about access', () => {
     [false, { 'sec-fetch-mode': 'cors', accept: 'text/html' }],
     [false, { accept: 'text/html', 'x-forwarded-method': 'POST' }],
     [false, { accept: 'text/html', 'sec-websocket-version': '13' }],
+    [true, { 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' }],
+    [false, { 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'iframe' }],
+    [false, { accept: 'text/html', authorization: 'Bearer abc' }],
+    [true, { accept: 'text/html', authorization: 'Basic abc' }],
   ];
   for (const [isPage, headers] of pages) {
     it(`${isPage ? 'is' : 'is not'} about a page for ${JSON.stringify(headers)}`, () =>
