@@ -33,7 +33,7 @@ describe('the keys command', () => {
     expect(listed.map((line) => line.split('  ')[0])).to.have.members(
       added.map(([key]) => key?.split('_')[0]),
     );
-    expect(listed.map((line) => line.split('  ')[2])).to.have.members(['a', 'b', 'c', 'd']);
+    expect(listed.map((line) => line.split('  ')[5])).to.have.members(['a', 'b', 'c', 'd']);
     for (const [key] of added) expect(listed.join()).to.not.contain(key?.split('_')[1]);
     expect(await readFile(other, 'utf8')).to.match(/^# of the team\n/);
     expect((await stat(other)).mode & 0o777, 'hashes become private').to.equal(0o600);
@@ -49,7 +49,7 @@ describe('the keys command', () => {
     [['add', 'a', 'b'], /exactly one NAME/],
     [['add', '../x'], /a name has 1 to 64/],
     [['add', ''], /a name has 1 to 64/],
-    [['rotate'], /unknown command "rotate"/],
+    [['turn'], /unknown command "turn"/],
     [['add', 'a', '--fiel', 'x'], /--fiel/],
     [['list', 'x'], /takes no operands/],
   ];
