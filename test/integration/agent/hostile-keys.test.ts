@@ -1,4 +1,6 @@
 import { expect } from 'chai';
+import { startSchemaOf } from '../../../api/routes/requests.js';
+import { readApiSettings } from '../../../api/settings.js';
 import { keysFor } from '../../../shared/s3/workspace-keys.js';
 import type { SessionKeys } from '../../../shared/s3/sts.js';
 import { ADMIN, endedToken, Seaweed } from '../../support/agent/seaweed.js';
@@ -95,6 +97,22 @@ describe('Hostile requests with the S3 keys of one workspace', function () {
         expect(status, detour).to.be.oneOf([400, 403, 404]);
       }
     });
+
+  it('reach what differs in capitals only, so the API takes no capitals (and if this fails, it may)', async () => {
+    await as(ADMIN, { method: 'PUT', path: '/mine/P/theirs', body: 'x' });
+    expect((await attempt('GET', '/mine/P/theirs')).status, 'SeaweedFS 4.48 folds case').to.equal(200);
+    expect((await attempt('GET', '/mine?list-type=2&prefix=P%2F')).status, 'but not in lists').to.equal(403);
+    const own = { BERTH_S3_ENDPOINT: 'https://s3.example.com' };
+    for (const [settings, taken] of [
+      [{}, false],
+      [own, true],
+    ] as const) {
+      const schema = startSchemaOf(readApiSettings({ ...settings }));
+      const { success } = schema.safeParse({ bucketId: 'mine', prefix: 'P' });
+      expect(success).to.equal(taken);
+      expect(schema.safeParse({ bucketId: 'mine', prefix: 'p/q-1' }).success).to.equal(true);
+    }
+  });
 
   it('copy nothing from outside', async () => {
     const sources = ['/mine/q/far', '/other/p/own', 'other/p/own', '%2Fother%2Fp%2Fown', '/mine/p/../q/far'];
