@@ -16,15 +16,13 @@ import {
   listQuerySchema,
   nothingSchema,
   startSchemaOf,
+  type StartSettings,
   waitQuerySchema,
 } from '../routes/requests.js';
 import type { ApiSettings } from '../settings.js';
 
 export interface DocumentOptions {
-  settings: Pick<
-    ApiSettings,
-    'BERTH_ALLOWED_IMAGES' | 'BERTH_DEFAULT_IMAGE' | 'BERTH_DOMAIN' | 'BERTH_HTTPS_PORT'
-  >;
+  settings: StartSettings & Pick<ApiSettings, 'BERTH_DOMAIN' | 'BERTH_HTTPS_PORT'>;
   version: string;
 }
 

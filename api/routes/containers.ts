@@ -7,7 +7,6 @@ import { ownerOf } from '../middleware/authentication.js';
 import { jsonBody } from '../middleware/json-body.js';
 import { methodNotAllowed } from '../middleware/problem-details.js';
 import type { Declared, WaitRequest, Workspaces } from '../services/workspaces.js';
-import type { ApiSettings } from '../settings.js';
 import { goneSignal } from './gone-signal.js';
 import {
   deleteQuerySchema,
@@ -15,6 +14,7 @@ import {
   listQuerySchema,
   nothingSchema,
   startSchemaOf,
+  type StartSettings,
   waitQuerySchema,
 } from './requests.js';
 import { parseBody, parseQuery, waitOf } from './validation.js';
@@ -22,7 +22,7 @@ import { parseBody, parseQuery, waitOf } from './validation.js';
 export interface ContainersOptions {
   workspaces: Workspaces;
   links: Links;
-  settings: Pick<ApiSettings, 'BERTH_ALLOWED_IMAGES' | 'BERTH_DEFAULT_IMAGE'>;
+  settings: StartSettings;
   /** Aborted when the program ends: nobody waits any longer. */
   stopping: AbortSignal;
 }

@@ -14,13 +14,29 @@ import { PHASES, type Phase } from '../../shared/model/observed.js';
 import { decodeCursor } from '../services/cursor.js';
 import type { ApiSettings } from '../settings.js';
 
+/** What the calls and their description depend on. */
+export type StartSettings = Pick<
+  ApiSettings,
+  'BERTH_ALLOWED_IMAGES' | 'BERTH_DEFAULT_IMAGE' | 'BERTH_S3_ENDPOINT'
+>;
+
+/**
+ * The bundled server does not tell `Team` from `team` when it asks what keys may reach, so that those of
+ * one would reach the other.
+ */
+const smallPrefixSchema = prefixSchema.regex(
+  /^[^A-Z]*$/,
+  'the bundled S3 server does not keep prefixes apart that differ in capitals only: use small letters',
+);
+
 /** The body that starts a workspace. */
-export function startSchemaOf(settings: Pick<ApiSettings, 'BERTH_ALLOWED_IMAGES' | 'BERTH_DEFAULT_IMAGE'>) {
+export function startSchemaOf(settings: StartSettings) {
   const { BERTH_ALLOWED_IMAGES: allowed, BERTH_DEFAULT_IMAGE: fallback } = settings;
+  const isBundled = settings.BERTH_S3_ENDPOINT === '';
   return z.strictObject({
     bucketId: bucketSchema,
     name: idSchema.optional(),
-    prefix: prefixSchema.optional(),
+    prefix: (isBundled ? smallPrefixSchema : prefixSchema).optional(),
     image: z.enum(allowed, `must be one of ${allowed.join(', ')}`).default(fallback),
     resources: resourcesSchema.prefault({}),
     pull: pullSchema,

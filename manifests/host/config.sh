@@ -82,7 +82,8 @@ config_validate() {
     fail "BERTH_DEFAULT_IMAGE=$BERTH_DEFAULT_IMAGE is not one of BERTH_ALLOWED_IMAGES=$BERTH_ALLOWED_IMAGES" 'add it there, or choose one of these, in .env'
   config_match BERTH_S3_ROLE_ARN '(arn:[^ ]+)?' 'the ARN of a role, or empty'
   config_match BERTH_S3_STS_ENDPOINT '(https?://[^ /]+/?)?' 'a URL such as https://sts.example.com, or empty'
-  config_match BERTH_S3_SESSION '[1-9][0-9]{0,5}[smhd]' 'a number and a unit, such as 1h'
+  config_match BERTH_S3_SESSION '[1-9][0-9]{0,5}[smh]' 'a number and a unit, such as 1h'
+  config_validate_session
   config_match BERTH_S3_ENDPOINT '(https?://[^ /]+/?)?' 'a URL such as https://s3.example.com, or empty'
   for name in BERTH_HTTP_PORT BERTH_HTTPS_PORT; do
     config_match "$name" '[1-9][0-9]{0,4}' 'a port'
@@ -103,6 +104,17 @@ config_validate() {
   for name in BERTH_SYNC_INTERVAL BERTH_START_DEADLINE BERTH_STOP_DEADLINE BERTH_STOP_GRACE BERTH_HEALTH_INTERVAL; do
     config_match "$name" '[1-9][0-9]{0,5}' 'a number of seconds'
   done
+}
+
+# No service gives shorter or longer sessions; workspaces would get no keys at all.
+config_validate_session() {
+  local seconds=${BERTH_S3_SESSION%[smh]}
+  case $BERTH_S3_SESSION in
+  *m) seconds=$((seconds * 60)) ;;
+  *h) seconds=$((seconds * 3600)) ;;
+  esac
+  ((seconds >= 900 && seconds <= 43200)) ||
+    fail "BERTH_S3_SESSION=$BERTH_S3_SESSION is not from 15m to 12h" 'correct BERTH_S3_SESSION in .env'
 }
 
 config_validate_tls() {

@@ -11,12 +11,17 @@ export interface Place {
  * @param createsBucket - whether it makes its bucket if there is none
  * @param tellsMissing - AWS tells a missing object from a forbidden one only to whoever may list, and a
  *   request for an object names no prefix: then a list that names none is let through as well
+ * @param partition - AWS in China and for governments has ARNs of its own
  */
 export function sessionPolicy(
   { bucket, prefix }: Place,
-  { createsBucket, tellsMissing }: { createsBucket: boolean; tellsMissing: boolean },
+  {
+    createsBucket,
+    tellsMissing,
+    partition = 'aws',
+  }: { createsBucket: boolean; tellsMissing: boolean; partition?: string },
 ): string {
-  const root = `arn:aws:s3:::${bucket}`;
+  const root = `arn:${partition}:s3:::${bucket}`;
   const below = prefix === '' ? '*' : `${prefix}/*`;
   const condition = { [tellsMissing ? 'StringLikeIfExists' : 'StringLike']: { 's3:prefix': [below] } };
   const statements = [

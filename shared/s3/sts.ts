@@ -52,8 +52,15 @@ export async function assumeRole(settings: StsSettings, wish: SessionWish): Prom
       ...{ sessionToken: keys.SessionToken, expiresAt: new Date(keys.Expiration).toISOString() },
     };
   }
-  const { Code: code = `HTTP${status}`, Message: message = '' } = answer.ErrorResponse?.Error ?? {};
+  // SeaweedFS tells a wrong key as S3 does.
+  const { Code: code = `HTTP${status}`, Message: message = '' } =
+    answer.ErrorResponse?.Error ?? answer.Error ?? {};
   throw new S3Error(kindOf(status === 200 ? 500 : status, code), code, wordsFor(code, message), status);
+}
+
+interface Refusal {
+  Code?: string;
+  Message?: string;
 }
 
 interface Answer {
@@ -64,7 +71,8 @@ interface Answer {
       >;
     };
   };
-  ErrorResponse?: { Error?: { Code?: string; Message?: string } };
+  ErrorResponse?: { Error?: Refusal };
+  Error?: Refusal;
 }
 
 const parser = new XMLParser({ parseTagValue: false });
@@ -73,7 +81,8 @@ async function post(
   { endpoint, region, keys }: StsSettings,
   fields: Record<string, string>,
 ): Promise<{ status: number; body: string }> {
-  const url = new URL(endpoint ?? `https://sts.${region}.amazonaws.com`);
+  const domain = region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com';
+  const url = new URL(endpoint ?? `https://sts.${region}.${domain}`);
   const body = new URLSearchParams(fields).toString();
   const signed = aws4.sign(
     {

@@ -88,9 +88,23 @@ export class S3Transport {
     try {
       return await this.sendWith(request, held);
     } catch (error) {
-      if (!(error instanceof S3Error) || !STALE.has(error.s3Code)) throw error;
+      if (!(await this.isStale(error, request, held))) throw error;
       session.refused(held);
       return this.sendWith(request, await session.current());
+    }
+  }
+
+  /** Whether it was the credentials' end. The answer to a HEAD has no body to say so: a GET is asked for it. */
+  private async isStale(error: unknown, request: S3Request, held: Credentials): Promise<boolean> {
+    if (!(error instanceof S3Error)) return false;
+    if (STALE.has(error.s3Code)) return true;
+    if (request.method !== 'HEAD' || (error.status !== 403 && error.status !== 400)) return false;
+    try {
+      const answer = await this.sendWith({ ...request, method: 'GET' }, held);
+      answer.destroy();
+      return false;
+    } catch (refusal) {
+      return refusal instanceof S3Error && STALE.has(refusal.s3Code);
     }
   }
 

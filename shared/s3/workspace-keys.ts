@@ -5,6 +5,8 @@ import { sessionPolicy, type Place } from './session-policy.js';
 import { endpointOf, type S3Keys } from './settings.js';
 import { assumeRole, type SessionKeys } from './sts.js';
 
+const MINUTE_MS = 60_000;
+
 /** How keys for one workspace only are had (documented in `.env.example`). */
 export const sessionSettings = {
   /** Role of which workspaces get a part; empty: they get the configured keys. Set for the bundled server. */
@@ -12,7 +14,11 @@ export const sessionSettings = {
   /** The Security Token Service, where it is not AWS's own or the S3 server's. */
   BERTH_S3_STS_ENDPOINT: setting(z.string().default('')),
   /** How long keys hold; agents renew them before. A role has a limit of its own. */
-  BERTH_S3_SESSION: setting(durationSchema.default('1h')),
+  BERTH_S3_SESSION: setting(
+    durationSchema
+      .refine(isSessionLength, 'must be from 15m to 12h: no service gives shorter or longer sessions')
+      .default('1h'),
+  ),
 };
 
 export interface WorkspaceKeysSettings {
@@ -66,11 +72,20 @@ export async function keysFor(
   return assumeRole(
     { endpoint: own, region: settings.BERTH_S3_REGION, keys, roleArn },
     {
-      name: workspaceId,
-      policy: sessionPolicy(place, { createsBucket, tellsMissing: !isBundled }),
+      // A name of one letter is too short for a session.
+      name: `berth-${workspaceId}`,
+      policy: sessionPolicy(place, {
+        ...{ createsBucket, tellsMissing: !isBundled },
+        partition: roleArn.split(':')[1] ?? 'aws',
+      }),
       seconds: durationMs(settings.BERTH_S3_SESSION) / 1000,
     },
   );
+}
+
+function isSessionLength(duration: string): boolean {
+  const length = durationMs(duration);
+  return length >= 15 * MINUTE_MS && length <= 12 * 60 * MINUTE_MS;
 }
 
 const hostOf = (url: string) => (URL.canParse(url) ? new URL(url).hostname : '');

@@ -95,6 +95,10 @@ describe('Settings of make up', function () {
     ['BERTH_IMAGE_TAG', ['.a', 'a/b', 'a:b']],
     ['BERTH_S3_ENDPOINT', ['s3.example.com', 'ftp://s3.example.com', 'https://']],
     ['BERTH_S3_CREATE_BUCKETS', ['yes', 'truely', 'nofalse']],
+    ['BERTH_S3_ROLE_ARN', ['Workspace', 'arn:a b']],
+    ['BERTH_S3_STS_ENDPOINT', ['sts.example.com']],
+    // No service gives such sessions.
+    ['BERTH_S3_SESSION', ['3600', '14m', '899s', '13h', '1d', '0m']],
     ['BERTH_LOG_LEVEL', ['verbose', 'DEBUG', 'information']],
     ['BERTH_HTTP_PORT', ['0', '65536', '080', 'http', '80 # web', '-1']],
     ['BERTH_HTTPS_PORT', ['99999', '4 3']],

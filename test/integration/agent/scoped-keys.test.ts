@@ -1,13 +1,16 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
+import { SessionSource } from '../../../agent/session-keys.js';
+import { silentLogger } from '../../../shared/logger.js';
 import { S3Client } from '../../../shared/s3/client.js';
 import { missingConditions } from '../../../shared/s3/probe.js';
 import { S3Error } from '../../../shared/s3/s3-error.js';
 import type { Place } from '../../../shared/s3/session-policy.js';
 import { assumeRole, type SessionKeys } from '../../../shared/s3/sts.js';
+import type { Credentials } from '../../../shared/s3/transport.js';
 import { BUNDLED_ROLE, keysFor } from '../../../shared/s3/workspace-keys.js';
 import { Replica } from '../../support/agent/replica.js';
-import { ADMIN, Seaweed } from '../../support/agent/seaweed.js';
+import { ADMIN, endedToken, Seaweed } from '../../support/agent/seaweed.js';
 
 const NONE = { kind: 'none' } as const;
 const ABSENT = { kind: 'absent' } as const;
@@ -110,8 +113,13 @@ describe('S3 keys for one workspace only, on a real S3 server', function () {
     for (const [what, attempt] of Object.entries(attempts))
       expect(await codeOf(attempt()), what).to.equal('AccessDenied');
     const wider = { endpoint: weed.endpoint, region: 'us-east-1', keys, roleArn: BUNDLED_ROLE };
-    const wish = { name: 'wider', policy: '', seconds: 3600 };
-    expect(await codeOf(assumeRole(wider, wish))).not.to.equal('done');
+    const all = [{ Effect: 'Allow', Action: ['s3:*'], Resource: ['arn:aws:s3:::*', 'arn:aws:s3:::*/*'] }];
+    for (const policy of ['', JSON.stringify({ Version: '2012-10-17', Statement: all })]) {
+      const wish = { name: 'wider', policy, seconds: 3600 };
+      expect(await codeOf(assumeRole(wider, wish)), 'wider keys').to.equal('AccessDenied');
+      const fair = { ...wider, keys: ADMIN };
+      expect(await codeOf(assumeRole(fair, wish)), 'which the configured key gets').to.equal('done');
+    }
     const anonymous = await fetch(`${weed.endpoint}/scoped-other/p/own`);
     expect(anonymous.status).to.equal(403);
     // Nothing of it happened.
@@ -120,6 +128,50 @@ describe('S3 keys for one workspace only, on a real S3 server', function () {
     admin.close();
     mine.close();
     other.close();
+  });
+
+  it('are renewed when they end in the middle of the final sync, and nothing of it is lost', async () => {
+    const place = { bucket: 'scoped-late', prefix: 'p' };
+    const good = await session(place);
+    const run = { workspaceId: 'one', runId: 'run-1', prefix: place.prefix };
+    let asked = 0;
+    // The agent's clock says that they hold: only the server's refusal tells otherwise.
+    const source = new SessionSource({
+      first: good,
+      ask: async () => {
+        asked += 1;
+        return { status: 200, text: JSON.stringify(await session(place)) };
+      },
+      log: silentLogger(),
+    });
+    const ended = { ...good, sessionToken: await endedToken(good.sessionToken) };
+    let requests = 0;
+    const ending = {
+      current: async () => {
+        const held = await source.current();
+        requests += 1;
+        return held.sessionToken === good.sessionToken && requests > 6 ? ended : held;
+      },
+      refused: (keys: Credentials) => source.refused(keys),
+    };
+    const s3 = new S3Client({
+      ...{ bucket: place.bucket, region: 'us-east-1', endpoint: weed.endpoint },
+      session: ending,
+    });
+    const one = await new Replica(s3, { prefix: place.prefix, createBucket: true, run }).start();
+    const two = new Replica(clientOf(place.bucket, await session(place)), { prefix: place.prefix });
+    try {
+      for (let count = 0; count < 50; count++) writeFileSync(one.at(`file-${count}`), String(count));
+      const { finalSync } = await one.engine.final(Date.now() + 60_000);
+      expect(finalSync).to.include({ ok: true });
+      expect(finalSync.receipt).to.be.a('string');
+      expect(asked, 'once for all that were under way').to.equal(1);
+      expect((await two.start()).tree()).to.deep.equal(one.tree());
+    } finally {
+      two.dispose();
+      one.dispose();
+      s3.close();
+    }
   });
 
   it('hold over a restart of the server', async () => {

@@ -32,6 +32,7 @@ describe('bad input to the API', () => {
       ['a prefix that leads out', { bucketId: 'demo', prefix: 'a/../b' }, 'prefix'],
       ['a reserved prefix', { bucketId: 'demo', prefix: '.berth/x' }, 'prefix'],
       ['an absolute prefix', { bucketId: 'demo', prefix: '/a' }, 'prefix'],
+      ['capitals in a prefix, with the bundled server', { bucketId: 'demo', prefix: 'Team' }, 'prefix'],
       ['a wrong type of prefix', { bucketId: 'demo', prefix: ['a'] }, 'prefix'],
       ['an image that is not allowed', { bucketId: 'demo', image: 'busybox' }, 'image'],
       ['a wrong type of image', { bucketId: 'demo', image: true }, 'image'],

@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { decodeJwt, SignJWT } from 'jose';
 import { S3Client } from '../../../shared/s3/client.js';
 import { BUNDLED_ROLE } from '../../../shared/s3/workspace-keys.js';
 import { wheelProgram } from '../wheels.js';
@@ -31,9 +32,19 @@ export function imagesNode(): string {
   return path.join(folder.trim(), 'bin/node');
 }
 
+const SIGNING_KEY = 'c2VjcmV0'.repeat(5);
+
+/** What the server itself would have said of a session that ended long ago. */
+export async function endedToken(sessionToken: string): Promise<string> {
+  const ended = { ...decodeJwt(sessionToken), exp: 1_700_000_000, iat: 1_699_990_000, nbf: 1_699_990_000 };
+  return new SignJWT(ended)
+    .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
+    .sign(Buffer.from(SIGNING_KEY, 'base64'));
+}
+
 /** As `make up` sets up the bundled server (manifests/host/state.sh): a role that only the first identity may take on. */
 const ROLES = {
-  sts: { tokenDuration: '12h', maxSessionLength: '12h', issuer: 'berth', signingKey: 'c2VjcmV0'.repeat(5) },
+  sts: { tokenDuration: '12h', maxSessionLength: '12h', issuer: 'berth', signingKey: SIGNING_KEY },
   policy: { defaultEffect: 'Deny', storeType: 'memory' },
   roles: [
     {

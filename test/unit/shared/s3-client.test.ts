@@ -131,6 +131,74 @@ describe('S3 client', () => {
     expect(await s3.head('k')).to.equal(null);
   });
 
+  describe('with keys that end', () => {
+    const old = { accessKeyId: 'old', secretAccessKey: 's', sessionToken: 't' };
+    const young = { ...old, accessKeyId: 'young' };
+    let held: typeof old;
+    let renewing: S3Client;
+
+    beforeEach(() => {
+      held = old;
+      const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const session = { current: () => Promise.resolve(held), refused: () => void (held = young) };
+      renewing = new S3Client({ bucket: 'ws', region: 'eu-x', endpoint, session });
+    });
+    afterEach(() => renewing.close());
+    const takesOnlyYoung = (status: number, code: string) => {
+      answer = (request, response) => {
+        const isYoung = request.headers.authorization?.includes('Credential=young/');
+        if (isYoung) response.writeHead(200, { etag: '"e"' }).end();
+        else response.writeHead(status).end(`<Error><Code>${code}</Code></Error>`);
+      };
+    };
+    const sent = () =>
+      requests.map(
+        ({ line, headers }) => `${line} ${/Credential=(\w+)/.exec(headers.authorization ?? '')?.[1]}`,
+      );
+
+    it('takes others and repeats the request', async () => {
+      takesOnlyYoung(400, 'ExpiredToken');
+      expect(await renewing.put('k', Buffer.from('x'), {}, absent)).to.deep.equal({ etag: 'e' });
+      expect(sent()).to.deep.equal(['PUT /ws/k old', 'PUT /ws/k young']);
+    });
+
+    for (const [status, code] of [
+      [400, 'ExpiredToken'],
+      [403, 'InvalidAccessKeyId'],
+    ] as const)
+      it(`asks by a GET why a HEAD is refused with ${status}`, async () => {
+        takesOnlyYoung(status, code);
+        expect(await renewing.head('k')).to.include({ etag: 'e' });
+        expect(sent()).to.deep.equal(['HEAD /ws/k old', 'GET /ws/k old', 'HEAD /ws/k young']);
+      });
+
+    it('leaves keys alone that only lack the right', async () => {
+      takesOnlyYoung(403, 'AccessDenied');
+      expect((await failureOf(renewing.head('k'))).status).to.equal(403);
+      expect((await failureOf(renewing.put('k', Buffer.from('x'), {}, absent))).s3Code).to.equal(
+        'AccessDenied',
+      );
+      expect(held).to.equal(old);
+    });
+
+    it('tries only once more', async () => {
+      takesOnlyYoung(403, 'InvalidAccessKeyId');
+      const stubborn = { current: () => Promise.resolve(old), refused: () => undefined };
+      const { port } = server.address() as AddressInfo;
+      const client = new S3Client({
+        bucket: 'ws',
+        region: 'eu-x',
+        endpoint: `http://127.0.0.1:${port}`,
+        session: stubborn,
+      });
+      expect((await failureOf(client.put('k', Buffer.from('x'), {}, absent))).s3Code).to.equal(
+        'InvalidAccessKeyId',
+      );
+      expect(requests).to.have.length(2);
+      client.close();
+    });
+  });
+
   it('learns the server’s time when it is told that its own is wrong', async () => {
     const hour = 3_600_000;
     answers(403, '<Error><Code>RequestTimeTooSkewed</Code></Error>', {
