@@ -6,13 +6,18 @@ cd "$(dirname "$0")/.."
 source test/own-berth.sh
 export BERTH_TEST_COUNTS=$work/counts
 : >"$BERTH_TEST_COUNTS"
+export BERTH_TEST_FAILURES=$work/failures
+: >"$BERTH_TEST_FAILURES"
 
-# The counts are read before their file goes.
+# The results are read before their files go. What failed is told once more at the end: the place where
+# it happened is thousands of lines above.
 finish() {
-  local status=$? passed failed
+  local status=$? passed failed failures
   passed=$(awk '{ n += $1 } END { print n + 0 }' "$BERTH_TEST_COUNTS")
   failed=$(awk '{ n += $2 } END { print n + 0 }' "$BERTH_TEST_COUNTS")
+  failures=$(<"$BERTH_TEST_FAILURES")
   own_berth_down
+  [[ -z "$failures" ]] || sed 's/^/FAILED  /' <<<"$failures"
   # A part that ended without counting (types, lint, set-up) has failed as well.
   if ((status != 0 && failed == 0)); then failed=1; fi
   echo "$passed passed, $failed failed"
