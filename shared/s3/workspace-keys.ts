@@ -58,29 +58,25 @@ export async function keysFor(
 ): Promise<SessionKeys | null> {
   const roleArn = roleOf(settings);
   if (roleArn === null) return null;
-  const isBundled = settings.BERTH_S3_ENDPOINT === '';
-  const isAws =
-    settings.BERTH_S3_ENDPOINT === ''
-      ? false
-      : /\.amazonaws\.com(\.cn)?$/.test(hostOf(settings.BERTH_S3_ENDPOINT));
-  const own =
-    settings.BERTH_S3_STS_ENDPOINT === ''
-      ? isAws
-        ? undefined
-        : endpointOf(settings)
-      : settings.BERTH_S3_STS_ENDPOINT;
   return assumeRole(
-    { endpoint: own, region: settings.BERTH_S3_REGION, keys, roleArn },
+    { endpoint: tokenServiceOf(settings), region: settings.BERTH_S3_REGION, keys, roleArn },
     {
       // A name of one letter is too short for a session.
       name: `berth-${workspaceId}`,
       policy: sessionPolicy(place, {
-        ...{ createsBucket, tellsMissing: !isBundled },
+        ...{ createsBucket, tellsMissing: settings.BERTH_S3_ENDPOINT !== '' },
         partition: roleArn.split(':')[1] ?? 'aws',
       }),
       seconds: durationMs(settings.BERTH_S3_SESSION) / 1000,
     },
   );
+}
+
+/** undefined: AWS's own. Other servers have theirs at the address of their S3. */
+function tokenServiceOf(settings: WorkspaceKeysSettings): string | undefined {
+  if (settings.BERTH_S3_STS_ENDPOINT !== '') return settings.BERTH_S3_STS_ENDPOINT;
+  const isAws = /\.amazonaws\.com(\.cn)?$/.test(hostOf(settings.BERTH_S3_ENDPOINT));
+  return isAws ? undefined : endpointOf(settings);
 }
 
 function isSessionLength(duration: string): boolean {
