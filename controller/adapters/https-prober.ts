@@ -25,7 +25,7 @@ export class HttpsProber implements Prober {
   private readonly agent: https.Agent;
 
   constructor(private readonly settings: HttpsProberSettings) {
-    this.agent = new https.Agent({ keepAlive: true, maxSockets: 64, ca: settings.ca });
+    this.agent = new https.Agent({ maxSockets: 64, ca: settings.ca });
   }
 
   async probe(workspaceId: string): Promise<RouteFindings> {
@@ -43,7 +43,7 @@ export class HttpsProber implements Prober {
     try {
       const host = hostOf(id, service, this.settings.domain);
       const token = await this.settings.tokenFor(id, service);
-      const { status, headers } = await this.get(host, PATHS[service], token);
+      const { status, headers } = await this.get(host, PATHS[service], { Authorization: `Bearer ${token}` });
       if (headers[PROOF_HEADER.toLowerCase()] !== id)
         return { by: 'gateway', message: `no route yet, status ${status}` };
       // The agent's own page says that the way is open, whatever it says about the user's app.
@@ -53,15 +53,21 @@ export class HttpsProber implements Prober {
           : status === 200;
       return serves ? null : { by: 'workspace', message: `status ${status}` };
     } catch (error) {
-      return { by: error instanceof SilenceError ? 'workspace' : 'gateway', message: messageOf(error) };
+      const isWorkspaces = error instanceof SilenceError && (await this.gateAnswers());
+      return { by: isWorkspaces ? 'workspace' : 'gateway', message: messageOf(error) };
     }
   }
 
-  private get(
-    host: string,
-    path: string,
-    token: string,
-  ): Promise<{ status: number; headers: Record<string, unknown> }> {
+  /** The gateway asks the API before it passes a request on: where that one hangs, all workspaces seem silent. */
+  private async gateAnswers(): Promise<boolean> {
+    try {
+      return (await this.get(`api.${this.settings.domain}`, '/healthz', {})).status === 200;
+    } catch {
+      return false;
+    }
+  }
+
+  private get(host: string, path: string, headers: Record<string, string>): Promise<Answer> {
     const [gatewayHost, gatewayPort] = splitAddress(this.settings.gateway);
     return new Promise((resolve, reject) => {
       const request = https.get(
@@ -71,29 +77,29 @@ export class HttpsProber implements Prober {
           port: gatewayPort,
           servername: host,
           path,
-          headers: { Host: host, Authorization: `Bearer ${token}` },
-          timeout: TIMEOUT_MS,
+          headers: { Host: host, ...headers },
         },
         (response) => {
-          response.resume();
-          response.once('end', () =>
-            resolve({ status: response.statusCode ?? 0, headers: response.headers }),
-          );
-          response.once('error', reject);
+          // The head says it all, and a user's app may go on sending for ever.
+          response.destroy();
+          resolve({ status: response.statusCode ?? 0, headers: response.headers });
         },
       );
       // Once TLS is up, the gateway has taken the question, and whoever is behind it keeps silent.
       let connected = false;
-      request.once('socket', (socket) => {
-        if (socket.connecting) socket.once('secureConnect', () => (connected = true));
-        else connected = true;
-      });
-      request.once('timeout', () =>
-        request.destroy(connected ? new SilenceError() : new Error('the gateway does not answer')),
-      );
-      request.once('error', reject);
+      request.once('socket', (socket) => socket.once('secureConnect', () => (connected = true)));
+      const timer = setTimeout(() => {
+        request.destroy(connected ? new SilenceError() : new Error('the gateway does not answer'));
+      }, TIMEOUT_MS);
+      request.once('close', () => clearTimeout(timer));
+      request.on('error', reject);
     });
   }
+}
+
+interface Answer {
+  status: number;
+  headers: Record<string, unknown>;
 }
 
 class SilenceError extends Error {
