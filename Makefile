@@ -19,9 +19,9 @@ down: ## stop workspaces (they save their files) and Berth; data stays
 purge: ## down, and remove all data too (asks; PURGE=yes does not)
 	@$(HOST)/purge.sh
 
-key: ## add an API key and print it: make -s key NAME=ci [SCOPE=read|write|admin] [EXPIRES=90d] [LABELS="team=a"]
+key: ## add an API key and print it: make -s key NAME=ci [SCOPE=read|write|admin] [EXPIRES=90d] [LABELS="team=a"] [BUCKETS="team-a-*"]
 	@$(HOST)/keys.sh add "$(NAME)" $(if $(SCOPE),--scope "$(SCOPE)") $(if $(EXPIRES),--expires "$(EXPIRES)") \
-		$(foreach label,$(LABELS),--label "$(label)")
+		$(foreach label,$(LABELS),--label "$(label)") $(foreach place,$(BUCKETS),--bucket "$(place)")
 
 keys: ## list the API keys
 	@$(HOST)/keys.sh list

@@ -11,7 +11,7 @@ import type { KeyRing } from './auth/key-ring.js';
 import type { Buckets } from './download/buckets.js';
 import { Downloads } from './download/downloads.js';
 import { auditLog, type Audit } from './middleware/audit.js';
-import { hasUnknownKey, limitFailures, onlyForKeys } from './middleware/failure-limit.js';
+import { failureLimit, hasUnknownKey, onlyForKeys } from './middleware/failure-limit.js';
 import { requireApiKey, requireScope, requireUnconfined } from './middleware/authentication.js';
 import { methodNotAllowed, notFound, problemDetails } from './middleware/problem-details.js';
 import { requestLog } from './middleware/request-log.js';
@@ -79,11 +79,8 @@ export function createApp(dependencies: AppDependencies): Express {
   // The client is who speaks to the gateway, the one hop before this; what clients claim beyond it is dropped there.
   app.set('trust proxy', 1);
   app.use(requestLog(logger, clock));
-  const limited = limitFailures(settings.BERTH_AUTH_FAILURES_PER_MINUTE, hasUnknownKey(keys));
-  const formLimited = limitFailures(
-    settings.BERTH_AUTH_FAILURES_PER_MINUTE,
-    ({ method }) => method === 'POST',
-  );
+  const limit = failureLimit(settings.BERTH_AUTH_FAILURES_PER_MINUTE);
+  const limited = limit(hasUnknownKey(keys));
   app.use(probesRouter(system));
   app.use(descriptionRouter({ settings, version }));
   app
@@ -95,7 +92,11 @@ export function createApp(dependencies: AppDependencies): Express {
     .all(methodNotAllowed('GET', 'HEAD'));
   app.use('/access', onlyForKeys(limited));
   app.use(accessRouter(gatekeeper, settings.BERTH_DOMAIN));
-  app.use('/login', auditLog(audit, clock), formLimited);
+  app.use(
+    '/login',
+    auditLog(audit, clock),
+    limit(({ method }) => method === 'POST'),
+  );
   app.use(loginRouter({ keys, workspaces, links, settings }));
   app.use('/agent', agentRouter({ records, facts, sharing, idleness, agentKey, sessionKeys, clock }));
   app.use(
@@ -115,7 +116,7 @@ export function createApp(dependencies: AppDependencies): Express {
     containersRouter({ workspaces, links, settings, stopping }),
     filesRouter(workspaces, downloads),
   );
-  app.use('/api/system', systemRouter(system));
+  app.use('/api/system', requireUnconfined, systemRouter(system));
   app.use(notFound);
   app.use(problemDetails(logger));
   return app;

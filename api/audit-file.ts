@@ -8,19 +8,28 @@ const MAX_BYTES = 10 * 1024 ** 2;
 /** With the present one. */
 const MAX_FILES = 10;
 
-/** The audit log, one JSON line an entry, in `audit.jsonl`; `audit1.jsonl` is the one before. */
+/**
+ * The audit log, one JSON line an entry: in `audit.jsonl` what keys did, in `refused.jsonl` what nobody known
+ * tried, so that nobody can fill the first without a key. `audit1.jsonl` is the file before.
+ */
 export function openAuditFile(folder: string, logger: Logger): Audit {
+  const audit = openLines(folder, 'audit.jsonl', logger);
+  const refused = openLines(folder, 'refused.jsonl', logger);
+  return (entry) => (entry.keyId === null ? refused : audit)(entry);
+}
+
+function openLines(folder: string, name: string, logger: Logger): Audit {
   const file = new winston.transports.File({
-    filename: path.join(folder, 'audit.jsonl'),
+    filename: path.join(folder, name),
     ...{ maxsize: MAX_BYTES, maxFiles: MAX_FILES, tailable: true },
     options: { flags: 'a', mode: 0o640 },
   });
   file.on('error', (error: unknown) => {
-    logger.error('the audit log cannot be written', { error: messageOf(error) });
+    logger.error('the audit log cannot be written', { file: name, error: messageOf(error) });
   });
   const line = winston.format((info) =>
     Object.assign(info, { [Symbol.for('message')]: JSON.stringify(info['entry']) }),
   );
-  const audit = winston.createLogger({ format: line(), transports: [file] });
-  return (entry) => audit.info({ entry, message: 'audit' });
+  const lines = winston.createLogger({ format: line(), transports: [file] });
+  return (entry) => lines.info({ entry, message: 'audit' });
 }

@@ -11,7 +11,7 @@ import { agentKeyOf } from './auth/agent-key.js';
 import { KeyRing } from './auth/key-ring.js';
 import { bucketsOf } from './download/buckets.js';
 import { guardFolders } from './folder-guard.js';
-import { sessionKeysOf } from './services/session-keys.js';
+import { rememberedKeys, sessionKeysOf } from './services/session-keys.js';
 import { readApiSettings } from './settings.js';
 
 /** Longer than the gateway keeps an idle connection (90 s): it must be the one to close it, or requests get lost. */
@@ -51,7 +51,7 @@ async function main(): Promise<void> {
     audit: openAuditFile(records.audit.folder, logger),
     agentKey,
     buckets: bucketsOf(settings),
-    sessionKeys: sessionKeysOf(settings),
+    sessionKeys: rememberedKeys(sessionKeysOf(settings), systemClock),
     clock: systemClock,
     logger,
     settings,

@@ -35,6 +35,8 @@ export interface CycleMemory {
   unstable: Map<EntryId, number>;
   /** Deletions held back by the guard. */
   held: Set<EntryId>;
+  /** Deletions that were seen already: one that cannot reach the bucket is no work that goes on. */
+  deletes: Set<EntryId>;
 }
 
 export interface CycleOptions {
@@ -100,7 +102,8 @@ export async function runCycle(
   }
   const found = await diff(context.state.entries, seen, options.final ? Infinity : context.now());
   result.lookMs = performance.now() - begun;
-  result.activityAtMs = activityOf(found, context.now());
+  result.activityAtMs = activityOf(found, memory.deletes, context.now());
+  memory.deletes = new Set(found.deletes);
   const run = new CycleRun(context, memory, result, outage, saved);
   await run.fetchWanted();
   const { inPlace, afterDeletes } = splitReplacing(
@@ -145,8 +148,8 @@ function emptyResult(seen: WalkResult): CycleResult {
 }
 
 /** Racy entries look unchanged, so they are no activity until they turn out to be changed. */
-function activityOf(found: Diff, now: number): number | null {
-  if (found.deletes.length > 0) return now;
+function activityOf(found: Diff, seen: ReadonlySet<EntryId>, now: number): number | null {
+  if (found.deletes.some((id) => !seen.has(id))) return now;
   let newest: number | null = null;
   for (const entry of [...found.puts, ...found.dirs]) {
     newest = Math.max(newest ?? 0, Math.min(now, Number(entry.ctimeNs / 1_000_000n)));

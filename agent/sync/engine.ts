@@ -57,7 +57,7 @@ const FINAL_WAIT_MS = 10_000;
 /** Keeps one folder and one prefix of a bucket the same. One job at a time; the caller sees to that. */
 export class SyncEngine {
   private readonly context: SyncContext;
-  private readonly memory: CycleMemory = { unstable: new Map(), held: new Set() };
+  private readonly memory: CycleMemory = { unstable: new Map(), held: new Set(), deletes: new Set() };
   private lastSyncAt: number | null = null;
   private lastActivityAt: number | null = null;
   private last: CycleResult | null = null;

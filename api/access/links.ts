@@ -46,6 +46,13 @@ export class Links {
     return { urls: Object.fromEntries(links) as WorkspaceUrls, expiresAt };
   }
 
+  /** The ETag of a view with links: whoever asks only whether it changed gets new ones before these expire. */
+  etagOf(etag: string): string {
+    const { clock, settings } = this.options;
+    const period = Math.floor(clock.now().getTime() / (durationMs(settings.BERTH_ACCESS_LINK) / 2));
+    return etag.replace(/"$/, `-${period}"`);
+  }
+
   /** The view as its reader gets it: with what opens the workspace, if he may. */
   async shown(owner: KeyOwner, view: WorkspaceView): Promise<WorkspaceView> {
     return { ...view, accessUrls: (await this.of(owner, view))?.urls ?? null };

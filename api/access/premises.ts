@@ -39,7 +39,11 @@ export class PremisesReader {
     if (view === null) return null;
     const { desired, observed } = facts;
     const declared = desired.kind === 'valid' ? desired.value : (observed?.declared ?? null);
-    const ends = [declared?.metadata.accessRevokedAt, observed?.lastStoppedAt].flatMap((at) => at ?? []);
+    const ends = [
+      declared?.metadata.accessRevokedAt,
+      observed?.accessRevokedAt,
+      observed?.lastStoppedAt,
+    ].flatMap((at) => at ?? []);
     return {
       isOpen: view.status !== 'stopped',
       life: lifeOf(facts),

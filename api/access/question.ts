@@ -44,9 +44,9 @@ export function questionOf(headers: IncomingHttpHeaders, domain: string): Questi
     return typeof value === 'string' ? value : '';
   };
   const host = text('x-forwarded-host').toLowerCase();
-  const place = placeOf(host.replace(/:\d+$/, ''), domain);
-  if (place === null) return null;
   const origin = `https://${host}`;
+  const place = placeOf(host.replace(/:\d+$/, ''), domain);
+  if (place === null || !URL.canParse(origin)) return null;
   const method = text('x-forwarded-method') || 'GET';
   const { session, others } = cookiesOf(text('cookie'));
   const authorization = headers.authorization ?? null;

@@ -8,7 +8,7 @@ import { yamlCodec } from '../../shared/store/codec.js';
 import { RecordFile } from '../../shared/store/record-file.js';
 import { labelMapSchema } from '../../shared/model/desired.js';
 import { BCRYPT_HASH, formatApiKey, KEY_ID, newApiKey } from './api-key.js';
-import { scopeSchema } from './permissions.js';
+import { placePatternSchema, scopeSchema } from './permissions.js';
 
 /** A secret of 190 bits needs no costly hash; 10 is bcrypt's common minimum. */
 const COST = 10;
@@ -33,6 +33,8 @@ const entrySchema = z.strictObject({
   expiresAt: z.iso.datetime().optional(),
   /** It sees only workspaces that have all of these. */
   labels: labelMapSchema.optional(),
+  /** Where it may start workspaces. */
+  buckets: z.array(placePatternSchema).optional(),
 });
 
 /** A map by id, not a list: an id cannot occur twice, and comments at other keys survive `keys add`. */
@@ -50,7 +52,7 @@ export function openKeyFile(file: string): RecordFile<KeyFile> {
 }
 
 /** What somebody who makes a key says about it. */
-export type KeyWish = Pick<KeyEntry, 'name' | 'scope' | 'expiresAt' | 'labels'>;
+export type KeyWish = Pick<KeyEntry, 'name' | 'scope' | 'expiresAt' | 'labels' | 'buckets'>;
 
 /**
  * Makes a key and stores its hash.
@@ -94,13 +96,14 @@ export async function rotateKey(file: string, id: string, graceMs: number, now: 
   return formatApiKey(key);
 }
 
-async function newEntry({ name, scope, expiresAt, labels }: KeyWish, now: Date) {
+async function newEntry({ name, scope, expiresAt, labels, buckets }: KeyWish, now: Date) {
   const key = newApiKey();
   const hash = await bcrypt.hash(key.secret, COST);
   const entry: KeyEntry = {
     ...{ name, hash, createdAt: now.toISOString(), scope },
     ...(expiresAt !== undefined && { expiresAt }),
     ...(labels !== undefined && { labels }),
+    ...(buckets !== undefined && { buckets }),
   };
   return { key, entry };
 }

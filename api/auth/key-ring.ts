@@ -147,8 +147,8 @@ export class KeyRing {
 
 const digestOf = (text: string) => createHash('sha256').update(text).digest('hex');
 
-function knownKey(id: string, { hash, scope, labels = {}, expiresAt }: KeyEntry): KnownKey {
-  const owner = { id, scope, labels };
+function knownKey(id: string, { hash, scope, labels = {}, buckets, expiresAt }: KeyEntry): KnownKey {
+  const owner = { id, scope, labels, ...(buckets !== undefined && { buckets }) };
   return { owner, hash, expiresAt: expiresAt === undefined ? Infinity : Date.parse(expiresAt) };
 }
 

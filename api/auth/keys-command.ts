@@ -7,11 +7,12 @@ import { BerthError, codeOf, messageOf } from '../../shared/errors.js';
 import { labelMapSchema } from '../../shared/model/desired.js';
 import { durationMs, durationSchema } from '../../shared/model/duration.js';
 import { addKey, keyNameSchema, openKeyFile, revokeKey, rotateKey, type KeyWish } from './key-file.js';
-import { scopeSchema } from './permissions.js';
+import { placePatternSchema, scopeSchema } from './permissions.js';
 
 export const USAGE = `Usage: keys add NAME [--scope SCOPE] [--expires WHEN] [--label NAME=VALUE]...
+                          [--bucket PLACE]...
                           make an API key and print it; it is kept nowhere in clear
-       keys list          show the keys' ids, scopes, labels, dates and names
+       keys list          show the keys' ids, scopes, labels, places, dates and names
        keys revoke ID     withdraw a key at once
        keys rotate ID [--grace TIME]
                           make a key that may do the same, and print it; the old one
@@ -19,6 +20,8 @@ export const USAGE = `Usage: keys add NAME [--scope SCOPE] [--expires WHEN] [--l
 
 SCOPE is read, write or admin (the default). WHEN is a time such as 2027-01-31T12:00:00Z,
 or a duration from now such as 90d. With labels, the key sees only workspaces that have them.
+PLACE is where it may start workspaces: a bucket, "team-a-*", or bucket/prefix; with labels, nowhere
+unless it is given.
 All take --file PATH: $BERTH_STATE_DIR/keys.yaml (/var/lib/berth/keys.yaml) unless given.`;
 
 /** The command was not used as it is meant to be; answered with the usage. */
@@ -74,6 +77,7 @@ function parse(args: string[]) {
     const options = {
       ...{ file: text, scope: text, expires: text, grace: text },
       label: { type: 'string', multiple: true },
+      bucket: { type: 'string', multiple: true },
       help: { type: 'boolean', short: 'h' },
     } as const;
     return parseArgs({ args, options, allowPositionals: true });
@@ -88,13 +92,15 @@ function only(operands: string[], what: string): string {
   return operand;
 }
 
-function wishOf(name: string, { scope, expires, label }: Values, now: Date): KeyWish {
+function wishOf(name: string, { scope, expires, label, bucket }: Values, now: Date): KeyWish {
   const labels = label === undefined ? undefined : valid(labelMapSchema, labelsOf(label), '--label');
+  const buckets = bucket?.map((pattern) => valid(placePatternSchema, pattern, '--bucket'));
   return {
     name: valid(keyNameSchema, name, 'NAME'),
     scope: valid(scopeSchema, scope ?? 'admin', '--scope'),
     ...(expires !== undefined && { expiresAt: expiryOf(expires, now) }),
     ...(labels !== undefined && { labels }),
+    ...(buckets !== undefined && { buckets }),
   };
 }
 
@@ -125,10 +131,13 @@ function valid<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
 
 async function list(file: string): Promise<string[]> {
   const { keys } = (await openKeyFile(file).read()) ?? { keys: {} };
-  return Object.entries(keys).map(([id, { scope, labels = {}, createdAt, expiresAt, name }]) => {
-    const shown = Object.entries(labels).map(([label, value]) => `${label}=${value}`);
-    return [id, scope, shown.join(',') || '-', createdAt, expiresAt ?? '-', name].join('  ');
-  });
+  return Object.entries(keys).map(
+    ([id, { scope, labels = {}, buckets = [], createdAt, expiresAt, name }]) => {
+      const shown = Object.entries(labels).map(([label, value]) => `${label}=${value}`);
+      const places = buckets.join(',') || '-';
+      return [id, scope, shown.join(',') || '-', places, createdAt, expiresAt ?? '-', name].join('  ');
+    },
+  );
 }
 
 function stateDirOf(env: NodeJS.ProcessEnv): string {

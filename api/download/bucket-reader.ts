@@ -32,6 +32,10 @@ export interface ReaderOptions {
 
 const RETRY: RetryPolicy = { attempts: 3, baseMs: 250, maxMs: 2_000 };
 
+/** What is known of all objects is held in memory: some 130,000 with names of usual length. */
+const MAX_LIST_BYTES = 32 * 1024 ** 2;
+const ENTRY_BYTES = 200;
+
 /** Pieces of an archive, to be sent one after the other. */
 type Pieces = Iterable<Buffer> | AsyncIterable<Buffer>;
 
@@ -56,7 +60,12 @@ export class BucketReader {
     const keys = new Keyspace(this.options.prefix);
     const listed = await this.request(async () => {
       const objects: ListedObject[] = [];
-      for await (const page of this.options.s3.list(keys.root, this.options.signal)) objects.push(...page);
+      let bytes = 0;
+      for await (const page of this.options.s3.list(keys.root, this.options.signal)) {
+        for (const { key } of page) bytes += key.length + ENTRY_BYTES;
+        if (bytes > MAX_LIST_BYTES) throw tooMany(objects.length);
+        objects.push(...page);
+      }
       return objects;
     });
     const { entries, refused } = viewOf(listed, keys);
@@ -190,4 +199,9 @@ function fileHeader(entry: RemoteEntry, meta: FileMeta, object: ObjectHead): Buf
 
 function mtimeOf(meta: FileMeta, { lastModifiedMs }: ObjectHead): number {
   return meta.mtime ?? lastModifiedMs / 1000;
+}
+
+function tooMany(atLeast: number): S3Error {
+  const message = `the workspace has more than ${atLeast} files, too many for an archive: copy them with rclone or aws s3`;
+  return new S3Error('bucket', 'TooManyObjects', message);
 }

@@ -18,6 +18,9 @@ export interface AuditEntry {
 
 export type Audit = (entry: AuditEntry) => void;
 
+/** What is longer is no path of ours: it is not to drive other lines out of the log. */
+const MAX_PATH = 200;
+
 /** Notes who changed what, or tried to, and whoever was turned away. */
 export function auditLog(audit: Audit, clock: Clock): RequestHandler {
   return (request, response, next) => {
@@ -29,7 +32,7 @@ export function auditLog(audit: Audit, clock: Clock): RequestHandler {
         at: clock.now().toISOString(),
         keyId: keyIdOf(response) ?? null,
         client: ip,
-        ...{ method, path: `${baseUrl}${path}`, status },
+        ...{ method, path: `${baseUrl}${path}`.slice(0, MAX_PATH), status },
         requestId: response.locals['requestId'] as string,
       });
     });

@@ -20,9 +20,14 @@ export function requireApiKey(keys: Pick<KeyRing, 'verify'>): RequestHandler {
     }
     const owner = await keys.verify(token);
     if (owner === null) throw unauthenticated('The API key is not valid.');
-    response.locals['owner'] = owner;
+    speakFor(response, owner);
     next();
   };
+}
+
+/** From here on the request is known to be somebody's, also to the logs. */
+export function speakFor(response: Response, owner: KeyOwner): void {
+  response.locals['owner'] = owner;
 }
 
 /** Whom the request speaks for; behind `requireApiKey` only. */

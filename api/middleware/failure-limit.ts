@@ -1,38 +1,51 @@
 import type { Request, RequestHandler } from 'express';
-import { rateLimit } from 'express-rate-limit';
+import { ipKeyGenerator, rateLimit } from 'express-rate-limit';
 import { parseApiKey } from '../auth/api-key.js';
 import type { KeyRing } from '../auth/key-ring.js';
 import { Problem } from '../problem.js';
 import { bearerOf } from './authentication.js';
 
+const WINDOW_MS = 60_000;
+
+/** Turns away what may be a guess of a client whose keys were refused too often. */
+export type FailureLimit = (isGuess: (request: Request) => boolean) => RequestHandler;
+
 /**
- * Turns away clients whose keys were refused too often (401).
+ * Counts refused keys (401) by the client's address, wherever they were tried.
  *
- * @param perMinute - refusals a client's address; 0: no limit
- * @param isGuess - whether a request may be one of somebody who guesses keys; others are never in the way
+ * Only the answer counts, so that many calls at once with a good key are in nobody's way. Guesses under way at
+ * once are bounded by the key ring, which compares one after the other and lets only so many wait.
+ *
+ * @param perMinute - refusals; 0: no limit
  */
-export function limitFailures(perMinute: number, isGuess: (request: Request) => boolean): RequestHandler {
-  if (perMinute === 0) return (_request, _response, next) => next();
-  return rateLimit({
-    windowMs: 60_000,
-    limit: perMinute,
-    skipSuccessfulRequests: true,
-    requestWasSuccessful: (_request, response) => response.statusCode !== 401,
-    skip: (request) => !isGuess(request),
-    // The answer below says all there is to say.
+export function failureLimit(perMinute: number): FailureLimit {
+  if (perMinute === 0) return () => (_request, _response, next) => next();
+  const count = rateLimit({
+    windowMs: WINDOW_MS,
+    // It only counts; who is turned away is said below, before a key is compared.
+    ...{ limit: perMinute, handler: () => undefined },
     ...{ legacyHeaders: false, standardHeaders: false },
-    handler: () => {
+  });
+  return (isGuess) => async (request, response, next) => {
+    if (!isGuess(request)) return next();
+    const past = await count.getKey(ipKeyGenerator(request.ip ?? ''));
+    if (past !== undefined && past.totalHits >= perMinute && isToCome(past.resetTime)) {
       throw new Problem('BERTH_TOO_MANY_REQUESTS', 'Too many calls with wrong keys; try again in a minute.', {
         headers: { 'Retry-After': '60' },
       });
-    },
-  });
+    }
+    response.once('close', () => {
+      // Who does not wait for the answer has cost as much as who was refused.
+      const isRefused = response.statusCode === 401 || !response.writableFinished;
+      if (isRefused) void count(request, response, () => undefined);
+    });
+    next();
+  };
 }
 
-/**
- * The same, only for what may be a key of ours: bearers of the users' own apps come many at a time, and a call
- * counts as refused until it is answered.
- */
+const isToCome = (time: Date | undefined) => time !== undefined && time.getTime() > Date.now();
+
+/** For where other bearers than ours come along too: those of the users' own apps are none of our concern. */
 export const onlyForKeys =
   (limit: RequestHandler): RequestHandler =>
   (request, response, next) => {

@@ -17,7 +17,8 @@ export function requestLog(logger: Logger, clock: Clock): RequestHandler {
     const given = request.get('X-Request-Id') ?? '';
     const requestId = REQUEST_ID.test(given) ? given : randomUUID();
     const began = clock.now().getTime();
-    const path = request.path;
+    // What is longer is no path of ours.
+    const path = request.path.slice(0, 200);
     response.locals['requestId'] = requestId;
     response.set('X-Request-Id', requestId);
     response.once('close', () => {

@@ -34,6 +34,8 @@ const EVERYWHERE: ProblemCode[] = [
   'BERTH_INTERNAL',
   'BERTH_STORE_FAILED',
   'BERTH_BUSY',
+  // Each call knows its parameters.
+  'BERTH_QUERY_INVALID',
 ];
 const OF_BODIES: ProblemCode[] = [
   'BERTH_BODY_INVALID',
@@ -41,7 +43,7 @@ const OF_BODIES: ProblemCode[] = [
   'BERTH_MEDIA_TYPE_UNSUPPORTED',
 ];
 const OF_CHANGES: ProblemCode[] = ['BERTH_WORKSPACE_UNKNOWN', 'BERTH_SPEC_INVALID', 'BERTH_RECORD_CONFLICT'];
-const OF_WAITING: ProblemCode[] = ['BERTH_REQUEST_INVALID', 'BERTH_QUERY_INVALID', 'BERTH_START_FAILED'];
+const OF_WAITING: ProblemCode[] = ['BERTH_REQUEST_INVALID', 'BERTH_START_FAILED'];
 
 const problemSchema = z
   .object({
@@ -120,7 +122,7 @@ export function openApiDocument({ settings, version }: DocumentOptions): ReturnT
         requestParams: { query: listQuerySchema },
         responses: {
           200: json('A page of workspaces, in the order of their ids.', workspaceListSchema),
-          ...problems('BERTH_QUERY_INVALID'),
+          ...problems(),
         },
       },
     },
@@ -205,12 +207,7 @@ export function openApiDocument({ settings, version }: DocumentOptions): ReturnT
         requestParams: { path },
         responses: {
           200: { description: 'The files.', content: { 'application/x-tar': { schema: z.string() } } },
-          ...problems(
-            'BERTH_WORKSPACE_UNKNOWN',
-            'BERTH_QUERY_INVALID',
-            'BERTH_S3_REFUSED',
-            'BERTH_S3_UNAVAILABLE',
-          ),
+          ...problems('BERTH_WORKSPACE_UNKNOWN', 'BERTH_S3_REFUSED', 'BERTH_S3_UNAVAILABLE'),
         },
       },
     },

@@ -62,7 +62,11 @@ export function agentRouter(options: AgentOptions): Router {
     .route('/credentials')
     .get(requireAgent(agentKey), async (_request, response) => {
       const agent = agentOf(response);
-      const target = (await currentFacts(facts, agent)).observed?.runTarget ?? null;
+      const { observed } = await currentFacts(facts, agent);
+      // Its token is worth nothing any more, but for what a rescue has to bring to the bucket.
+      if (observed?.phase === 'stopped' && observed.rescue === null)
+        throw new Problem('BERTH_RUN_SUPERSEDED', 'This run is over.');
+      const target = observed?.runTarget ?? null;
       const keys = target && (await sessionKeys(agent.id, target));
       if (keys === null) throw new Problem('BERTH_NOT_FOUND', 'There are no keys for this workspace alone.');
       response.set('Cache-Control', 'no-store').json(keys);

@@ -17,7 +17,7 @@ import {
   type StartSettings,
   waitQuerySchema,
 } from './requests.js';
-import { parseBody, parseQuery, waitOf } from './validation.js';
+import { noParameters, parseBody, parseQuery, waitOf } from './validation.js';
 
 export interface ContainersOptions {
   workspaces: Workspaces;
@@ -63,28 +63,28 @@ export function containersRouter({ workspaces, links, settings, stopping }: Cont
 
   router
     .route('/:id/events')
-    .get(async (request: Request<{ id: string }>, response) => {
+    .get(noParameters, async (request: Request<{ id: string }>, response) => {
       response.json({ items: await workspaces.as(ownerOf(response)).events(request.params.id) });
     })
     .all(methodNotAllowed('GET', 'HEAD'));
 
   router
     .route('/:id/health')
-    .get(async (request: Request<{ id: string }>, response) => {
+    .get(noParameters, async (request: Request<{ id: string }>, response) => {
       response.json(await workspaces.as(ownerOf(response)).health(request.params.id));
     })
     .all(methodNotAllowed('GET', 'HEAD'));
 
   router
     .route('/:id/access')
-    .post(...jsonBody(), async (request: Request<{ id: string }>, response) => {
+    .post(noParameters, ...jsonBody(), async (request: Request<{ id: string }>, response) => {
       parseBody(nothingSchema, request.body);
       const { view } = await workspaces.as(ownerOf(response)).get(request.params.id);
       const opened = await links.of(ownerOf(response), view);
       if (opened === null) throw notRunning(view);
       response.json(opened);
     })
-    .delete(async (request: Request<{ id: string }>, response) => {
+    .delete(noParameters, async (request: Request<{ id: string }>, response) => {
       const { view } = await workspaces.as(ownerOf(response)).revokeAccess(request.params.id);
       response.json(view);
     })
@@ -92,7 +92,7 @@ export function containersRouter({ workspaces, links, settings, stopping }: Cont
 
   router
     .route('/:id/extend')
-    .post(...jsonBody(), async (request: Request<{ id: string }>, response) => {
+    .post(noParameters, ...jsonBody(), async (request: Request<{ id: string }>, response) => {
       const { for: time } = parseBody(extendSchema, request.body);
       const { view } = await workspaces.as(ownerOf(response)).extend(request.params.id, time);
       response.json(await links.shown(ownerOf(response), view));
@@ -111,9 +111,10 @@ export function containersRouter({ workspaces, links, settings, stopping }: Cont
 
   router
     .route('/:id')
-    .get(async (request, response) => {
+    .get(noParameters, async (request, response) => {
       const { view, etag } = await workspaces.as(ownerOf(response)).get(request.params.id);
-      response.set('ETag', etag).json(await links.shown(ownerOf(response), view));
+      const shown = await links.shown(ownerOf(response), view);
+      response.set('ETag', shown.accessUrls === null ? etag : links.etagOf(etag)).json(shown);
     })
     .delete(async (request, response) => {
       const { wait: seconds, force } = parseQuery(deleteQuerySchema, request.query);

@@ -1,25 +1,21 @@
 import { pipeline } from 'node:stream/promises';
 import { Router, type Response } from 'express';
-import * as z from 'zod';
 import type { Downloads } from '../download/downloads.js';
 import { ownerOf } from '../middleware/authentication.js';
 import { methodNotAllowed } from '../middleware/problem-details.js';
 import type { Workspaces } from '../services/workspaces.js';
 import { goneSignal } from './gone-signal.js';
-import { parseQuery } from './validation.js';
+import { noParameters } from './validation.js';
 
 /** A client that takes nothing for so long has left, or its line has. */
 const STALLED_MS = 300_000;
-
-const noQuery = z.strictObject({});
 
 /** `/api/containers/{id}/files.tar`: a workspace's files, as its bucket has them. */
 export function filesRouter(workspaces: Workspaces, downloads: Downloads): Router {
   const router = Router();
   router
     .route('/:id/files.tar')
-    .get(async (request, response) => {
-      parseQuery(noQuery, request.query);
+    .get(noParameters, async (request, response) => {
       const { id } = request.params;
       const gone = goneSignal(response);
       const target = await workspaces.as(ownerOf(response)).target(id);

@@ -4,6 +4,7 @@ import type { Links } from '../access/links.js';
 import { contentPolicy, loginPage } from '../access/login-page.js';
 import { placeOf } from '../access/question.js';
 import type { KeyRing } from '../auth/key-ring.js';
+import { speakFor } from '../middleware/authentication.js';
 import { methodNotAllowed } from '../middleware/problem-details.js';
 import { Problem } from '../problem.js';
 import type { Workspaces } from '../services/workspaces.js';
@@ -65,6 +66,7 @@ export function loginRouter({ keys, workspaces, links, settings }: LoginOptions)
         throw error;
       });
       if (owner === null) return show(response, 401, to, 'This key is not valid.');
+      speakFor(response, owner);
       const url = new URL(to);
       const place = placeOf(url.hostname, domain);
       const opened = place && (await linksTo(place.workspaceId));

@@ -50,6 +50,9 @@ export function startSchemaOf(settings: StartSettings) {
 
 export const nothingSchema = z.strictObject({});
 
+/** The query of calls that have no parameters. */
+export const noQuerySchema = z.strictObject({});
+
 /** An hour is what people mean by "a bit longer". */
 export const extendSchema = z.strictObject({ for: durationSchema.default('1h') });
 

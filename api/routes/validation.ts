@@ -1,7 +1,7 @@
-import type { Request } from 'express';
+import type { Request, RequestHandler } from 'express';
 import type * as z from 'zod';
 import { Problem, type FieldError } from '../problem.js';
-import { waitSchema } from './requests.js';
+import { noQuerySchema, waitSchema } from './requests.js';
 
 /** @throws Problem `BERTH_BODY_INVALID` naming each wrong field */
 export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
@@ -24,6 +24,12 @@ export function parseQuery<T>(schema: z.ZodType<T>, query: unknown): T {
   const errors = fieldErrorsOf(result.error, 'query');
   throw new Problem('BERTH_QUERY_INVALID', detailOf('The query', errors), { errors });
 }
+
+/** For calls without parameters: one that was meant for another call is not to pass unseen. */
+export const noParameters: RequestHandler = ({ query }, _response, next) => {
+  parseQuery(noQuerySchema, query);
+  next();
+};
 
 /**
  * How long the client wants the call to wait: `?wait=N`, else `Prefer: wait=N` (RFC 7240).

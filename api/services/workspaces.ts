@@ -6,13 +6,14 @@ import { ID_PATTERN, newUid, newWorkspaceId } from '../../shared/model/ids.js';
 import type { HistoryEvent, Phase } from '../../shared/model/observed.js';
 import type { HealthView, WorkspaceView } from '../../shared/model/view.js';
 import type { Records } from '../../shared/store/records.js';
-import { labelsFor, sees, type KeyOwner } from '../auth/permissions.js';
+import { labelsFor, mayUse, sees, type KeyOwner } from '../auth/permissions.js';
 import { Problem } from '../problem.js';
 import type { Admission } from './admission.js';
 import { waitFor, type ChangeHub } from './change-hub.js';
 import { encodeCursor } from './cursor.js';
 import { withDeletion, withStart } from './declarations.js';
 import type { Facts, FactsReader } from './facts.js';
+import { labelsForbidden, nameTaken, placeForbidden, startFailed } from './refusals.js';
 import { etagOfView, ownObserved, selfOf, targetOf, viewOf, type ViewSettings } from './view.js';
 
 /** Another writer may get in between a read and a write; this often it is tried anew. */
@@ -65,16 +66,19 @@ export interface WorkspacesOptions {
   settings: ViewSettings;
 }
 
+/** For whom something is done. */
+type Caller = Pick<KeyOwner, 'labels' | 'buckets'>;
+
 /** What can be done with workspaces: declarations are written, the rest is read and waited for. */
 export class Workspaces {
   constructor(
     private readonly options: WorkspacesOptions,
     /** Only its workspaces are there. */
-    private readonly caller: Pick<KeyOwner, 'labels'> = { labels: {} },
+    private readonly caller: Caller = { labels: {} },
   ) {}
 
   /** The same, as far as somebody sees them. */
-  as(caller: Pick<KeyOwner, 'labels'>): Workspaces {
+  as(caller: Caller): Workspaces {
     return new Workspaces(this.options, caller);
   }
 
@@ -85,7 +89,8 @@ export class Workspaces {
    */
   async start(request: StartRequest): Promise<Declared> {
     const labels = labelsFor(this.caller, request.labels);
-    if (labels === null) throw labelsForbidden(this.caller.labels);
+    if (labels === null) throw labelsForbidden(this.caller);
+    if (!mayUse(this.caller, request.bucket, request.prefix ?? '')) throw placeForbidden(this.caller);
     for (let tries = 0; tries < WRITE_TRIES; tries++) {
       const id = request.name ?? newWorkspaceId();
       const facts = await this.options.facts.read(id);
@@ -133,8 +138,12 @@ export class Workspaces {
    * @throws Problem `BERTH_WORKSPACE_UNKNOWN`, `BERTH_SPEC_INVALID`
    */
   async delete(id: string, { discardUnsaved = false } = {}): Promise<Declared> {
-    // Where a declaration was removed by hand, that already means that it shall end.
-    return this.change(id, (declared) => declared && withDeletion(declared, this.now(), discardUnsaved));
+    return this.change(id, (declared, facts) => {
+      // Where a declaration was removed by hand, that already means that it shall end; but not what to discard.
+      const lives = facts.archivedAt === undefined;
+      const last = declared ?? (discardUnsaved && lives ? facts.observed?.declared : null);
+      return last ? withDeletion(last, this.now(), discardUnsaved) : null;
+    });
   }
 
   /**
@@ -369,24 +378,4 @@ export class Workspaces {
 /** Whether the name belongs to another workspace by now. */
 function isReplaced({ desired }: Facts, uid: string | undefined): boolean {
   return desired.kind === 'valid' && uid !== undefined && desired.value.metadata.uid !== uid;
-}
-
-function nameTaken(name: string): Problem {
-  return new Problem(
-    'BERTH_NAME_TAKEN',
-    `The name ${name} belongs to another workspace; choose another, or delete that one and wait until it is stopped.`,
-    { errors: [{ field: 'name', message: 'is taken' }] },
-  );
-}
-
-function labelsForbidden(labels: KeyOwner['labels']): Problem {
-  const wanted = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
-  const errors = [{ field: 'labels', message: `must keep ${wanted.join(', ')}` }];
-  return new Problem('BERTH_FORBIDDEN', `This key starts only workspaces labelled ${wanted.join(', ')}.`, {
-    errors,
-  });
-}
-
-function startFailed(detail: string, workspace: WorkspaceView): Problem {
-  return new Problem('BERTH_START_FAILED', detail, { extra: { workspace } });
 }

@@ -11,8 +11,17 @@ export function baseRecord(input: PlanInput, desired: Desired): Observed {
   const { observed } = input;
   // The same name declared anew is another workspace: nothing of the old one's history is its own.
   if (observed !== null && observed.uid === (desired.metadata.uid ?? ''))
-    return { ...observed, declared: desired };
+    return {
+      ...observed,
+      declared: desired,
+      accessRevokedAt: later(observed.accessRevokedAt, desired.metadata.accessRevokedAt),
+    };
   return firstRecord(input, desired);
+}
+
+/** Of two ISO times. */
+function later(one: string | null, other: string | null = null): string | null {
+  return one !== null && (other === null || Date.parse(one) > Date.parse(other)) ? one : other;
 }
 
 /** The first record of a workspace; of a file that was never valid, only its name is known. */
@@ -42,6 +51,7 @@ export function firstRecord(input: PlanInput, desired: Desired | null): Observed
     stoppingAt: null,
     stoppedAt: null,
     lastStoppedAt: null,
+    accessRevokedAt: desired?.metadata.accessRevokedAt ?? null,
     shutdownReason: null,
     finalSync: null,
     receiptVerified: false,

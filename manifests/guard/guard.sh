@@ -19,8 +19,13 @@ readonly RESOLVER="${BERTH_GUARD_RESOLVER:-/etc/resolv.conf}"
 # for documentation are left out: nobody runs private services there, but test networks do put
 # their public side there.
 readonly PRIVATE4='0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12
-  192.0.0.0/24 192.168.0.0/16 198.18.0.0/15 240.0.0.0/4'
-readonly PRIVATE6='::1/128 fc00::/7 fe80::/10'
+  192.0.0.0/24 192.168.0.0/16 198.18.0.0/15 240.0.0.0/4
+  168.63.129.16/32' # in a public range, but it hands out a virtual machine's settings in one cloud
+# The last two lines: the same written as IPv6 addresses (6to4, NAT64). NAT64 to the public internet stays
+# open, being the only way there on some servers.
+readonly PRIVATE6='::1/128 fc00::/7 fe80::/10
+  2002::/16 64:ff9b:1::/48 64:ff9b::a00:0/104 64:ff9b::6440:0/106 64:ff9b::7f00:0/104
+  64:ff9b::a9fe:0/112 64:ff9b::ac10:0/108 64:ff9b::c0a8:0/112 64:ff9b::a83f:8110/128'
 
 log() { printf 'guard: %s\n' "$*" >&2; }
 

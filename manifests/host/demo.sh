@@ -11,6 +11,12 @@ readonly DESIRED="$BERTH_STATE_DIR/desired/demo.yaml" OBSERVED="$BERTH_STATE_DIR
 field() { grep -o "\"$1\": *\"[^\"]*\"" "$OBSERVED" 2>/dev/null | head -n 1 | sed 's/.*: *"\(.*\)"/\1/'; }
 new_uid() { openssl rand -hex 8; }
 
+# Somebody stopped it, and its records went to the archive.
+if [[ ! -e "$DESIRED" ]] && compgen -G "$BERTH_STATE_DIR/archive/*/demo.*.json" >/dev/null; then
+  note 'the workspace demo is in the archive'
+  exit 0
+fi
+
 if [[ ! -e "$DESIRED" ]]; then
   step 'Starting a first workspace on the bucket demo (DEMO=0 leaves it out)'
   cat >"$DESIRED.new" <<YAML

@@ -28,7 +28,7 @@ if [[ "$DEMO" != 0 && -f "$observed" ]] && grep -q '"phase": *"running"' "$obser
     url=$(grep -o "\"$service\": *\"https://[^\"]*\"" <<<"$links" | head -n 1 | sed 's/.*"\(https:[^"]*\)"/\1/')
     [[ -z "$url" ]] || printf '  %-5s %s\n' "$service" "$url"
   done
-  [[ -z "${BERTH_FIRST_KEY:-}" ]] || echo '  (these links open it for ten minutes; later, its page asks for an API key)'
+  [[ -z "${BERTH_FIRST_KEY:-}" ]] || echo "  (these links open it for $BERTH_ACCESS_LINK; later, its page asks for an API key)"
 fi
 echo
 echo "API                  $api"

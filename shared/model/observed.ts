@@ -101,6 +101,8 @@ export const observedSchema = z.object({
   /** When the run before this one was stopped; not that of a container that was only replaced. */
   lastStoppedAt: isoTime.nullable().default(null),
   shutdownReason: z.enum(SHUTDOWN_REASONS).nullable(),
+  /** When access was revoked last; an edit of the declaration's file may lose what it says of that. */
+  accessRevokedAt: isoTime.nullable().default(null),
   finalSync: finalSyncSchema.nullable(),
   /** The receipt of this run was read back from the bucket. */
   receiptVerified: z.boolean(),

@@ -9,9 +9,13 @@ import { expectSuccess, run, type Answer } from './support.js';
 const GUARD = fileURLToPath(new URL('../../manifests/guard/guard.sh', import.meta.url));
 const PRIVATE = [
   ['0.0.0.0/8', '10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16', '172.16.0.0/12'],
-  ['192.0.0.0/24', '192.168.0.0/16', '198.18.0.0/15', '240.0.0.0/4'],
+  ['192.0.0.0/24', '192.168.0.0/16', '198.18.0.0/15', '240.0.0.0/4', '168.63.129.16/32'],
 ].flat();
-const PRIVATE6 = ['::1/128', 'fc00::/7', 'fe80::/10'];
+const PRIVATE6 = [
+  ['::1/128', 'fc00::/7', 'fe80::/10', '2002::/16', '64:ff9b:1::/48', '64:ff9b::a00:0/104'],
+  ['64:ff9b::6440:0/106', '64:ff9b::7f00:0/104', '64:ff9b::a9fe:0/112', '64:ff9b::ac10:0/108'],
+  ['64:ff9b::c0a8:0/112', '64:ff9b::a83f:8110/128'],
+].flat();
 
 /** In a network namespace of the test's own: the rules of this machine are not touched. */
 describe('The guard', function () {

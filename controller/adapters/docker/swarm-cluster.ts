@@ -201,7 +201,7 @@ export class SwarmCluster implements Cluster {
     } catch (error) {
       if (!isNotFound(error)) throw error;
       throw new TerminalError(
-        `The image ${named} is not on this machine; \`make images\` gets or builds it.`,
+        `The image ${named} is not on this machine; \`make images\` builds those of Berth, \`docker pull\` or \`docker load\` brings others.`,
       );
     }
   }

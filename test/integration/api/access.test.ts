@@ -155,6 +155,15 @@ describe('Access to the URLs of workspaces', () => {
     }
   });
 
+  it('stays ended when an edit of the file loses the revocation', async () => {
+    const Cookie = await enter();
+    const one = desired('one');
+    now += 1;
+    await api.records.observed.write('one', observed(one, { accessRevokedAt: new Date(now).toISOString() }));
+    now += 1001;
+    expect((await ask({ Cookie })).status).to.equal(401);
+  });
+
   it('ends with the key on whose behalf it was', async () => {
     await keys({ temporary: { scope: 'write' } });
     const Cookie = await enter(`Bearer temporary_${SECRET}`);
@@ -267,6 +276,10 @@ describe('Access to the URLs of workspaces', () => {
     const second = await api.call('GET', '/api/containers/one');
     expect(second.body.accessUrls).not.to.deep.equal(first.body.accessUrls);
     expect(second.headers.get('etag')).to.equal(first.headers.get('etag'));
+    // But it does before they expire, so that nobody keeps links that open nothing.
+    now += 300_000;
+    const third = await api.call('GET', '/api/containers/one');
+    expect(third.headers.get('etag')).not.to.equal(first.headers.get('etag'));
     const list = await api.call('GET', '/api/containers');
     expect(list.body.items?.map(({ accessUrls }) => accessUrls)).to.deep.equal([null]);
   });

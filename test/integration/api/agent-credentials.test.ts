@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect } from 'chai';
 import { Problem } from '../../../api/problem.js';
+import { rememberedKeys } from '../../../api/services/session-keys.js';
 import { signAgentToken } from '../../../shared/agent-token.js';
 import type { Place } from '../../../shared/s3/session-policy.js';
 import type { SessionKeys } from '../../../shared/s3/sts.js';
@@ -75,6 +76,24 @@ describe('GET /agent/credentials', () => {
     expect((await ask('run-2')).status).to.equal(200);
     await expectRefusal(ask('run-1'), 409, 'BERTH_RUN_SUPERSEDED');
     expect(made).to.have.length(1);
+  });
+
+  it('gives none once the workspace is stopped: whoever kept its token has no use of it', async () => {
+    const target = { bucket: 'demo', prefix: 'then' };
+    await api.records.observed.write('one', stopped(desired(), { runId: 'run-1', runTarget: target }));
+    await expectRefusal(ask(), 409, 'BERTH_RUN_SUPERSEDED');
+    expect(made).to.deep.equal([]);
+  });
+
+  it('makes no new ones for whoever asks all the time', async () => {
+    let now = 0;
+    const clock = { now: () => new Date(now), after: () => () => {} };
+    let count = 0;
+    const source = rememberedKeys(() => Promise.resolve({ ...KEYS, accessKeyId: `k${(count += 1)}` }), clock);
+    const idOf = async (id: string) => (await source(id, { bucket: 'demo', prefix: '' }))?.accessKeyId;
+    expect([await idOf('one'), await idOf('one'), await idOf('two')]).to.deep.equal(['k1', 'k1', 'k2']);
+    now += 60_000;
+    expect(await idOf('one')).to.equal('k3');
   });
 
   it('gives nobody those of another: the token alone says who asks', async () => {

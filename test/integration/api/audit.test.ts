@@ -35,6 +35,16 @@ describe('Who did what', () => {
       expect(JSON.stringify(api.audited)).not.to.contain(SECRET).and.not.to.contain('a-secret');
     });
 
+    it('of who gives a key to the form, and of paths only their beginning', async () => {
+      const headers = { 'Content-Type': 'application/x-www-form-urlencoded' };
+      const raw = new URLSearchParams({ to: 'https://one-code.berth.localhost/', key: KEY }).toString();
+      await api.call('POST', '/login', { authorization: null, raw, headers });
+      await api.call('GET', `/api/${'x'.repeat(5000)}`, { authorization: null });
+      await eventually(() => api.audited.length === 2, 'two entries');
+      expect(api.audited.map(({ keyId }) => keyId)).to.deep.equal(['bktest', null]);
+      expect(api.audited[1]?.path).to.have.length(200);
+    });
+
     it('under the address that the gateway tells', async () => {
       const headers = { 'X-Forwarded-For': '203.0.113.9' };
       await api.call('DELETE', '/api/containers/two', { headers });
@@ -49,7 +59,7 @@ describe('Who did what', () => {
       const audit = openAuditFile(folder, winston.createLogger({ silent: true }));
       const entry = {
         at: '',
-        keyId: null,
+        keyId: 'bktest',
         client: '',
         method: 'POST',
         path: 'x'.repeat(100_000),
@@ -60,7 +70,11 @@ describe('Who did what', () => {
       await eventually(async () => (await newest()).includes('"r249"'), 'the last entry');
       const lines = (await newest()).trim().split('\n');
       expect((JSON.parse(lines.at(-1) ?? '') as { requestId: string }).requestId).to.equal('r249');
-      expect((await readdir(folder)).length).to.be.within(2, 10);
+      expect((await readdir(folder)).length).to.be.within(2, 11);
+      audit({ ...entry, keyId: null, requestId: 'stranger' });
+      const refused = async () => readFile(path.join(folder, 'refused.jsonl'), 'utf8').catch(() => '');
+      await eventually(async () => (await refused()).includes('"stranger"'), 'the refused one');
+      expect(await newest(), 'who is not known fills a file of his own').not.to.contain('"stranger"');
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
@@ -68,6 +82,17 @@ describe('Who did what', () => {
 });
 
 describe('Clients without a valid key', () => {
+  it('are told from clients with many calls at once', async () => {
+    const settings = readApiSettings({ BERTH_AUTH_FAILURES_PER_MINUTE: '3' });
+    const api = await TestApi.start({ settings });
+    try {
+      const answers = await Promise.all(Array.from({ length: 40 }, () => api.call('GET', '/api/containers')));
+      expect(new Set(answers.map(({ status }) => status))).to.deep.equal(new Set([200]));
+    } finally {
+      await api.stop();
+    }
+  });
+
   it('are turned away after some guesses; whoever has one is not', async () => {
     const settings = readApiSettings({ BERTH_AUTH_FAILURES_PER_MINUTE: '3' });
     const api = await TestApi.start({ settings });

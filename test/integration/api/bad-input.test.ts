@@ -198,6 +198,27 @@ describe('bad input to the API', () => {
       }
     });
 
+    it('knows the parameters of each call, also where there are none', async () => {
+      const cases = [
+        ['GET', '/api/containers/one'],
+        ['POST', '/api/containers/one/extend'],
+        ['POST', '/api/containers/one/access'],
+        ['DELETE', '/api/containers/one/access'],
+        ['GET', '/api/containers/one/events'],
+        ['GET', '/api/containers/one/health'],
+        ['GET', '/api/containers/one/files.tar'],
+        ['GET', '/api/system/status'],
+      ] as const;
+      for (const [method, target] of cases) {
+        const { status, body } = await api.call(method, `${target}?for=3h`);
+        expect([target, status, body.errors]).to.deep.equal([
+          target,
+          400,
+          [{ field: 'for', message: 'is not known' }],
+        ]);
+      }
+    });
+
     it('answers 405 and the methods that there are', async () => {
       const cases = [
         ['PATCH', '/api/containers', 'GET, HEAD'],

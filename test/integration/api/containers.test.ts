@@ -339,6 +339,14 @@ describe('workspaces over the API (R1)', () => {
       expect(await api.records.desired.ids()).to.deep.equal([]);
     });
 
+    it('but declares that its files are discarded, if that is what is said', async () => {
+      await api.records.observed.write('one', observed(desired(), { phase: 'stopped' }));
+      await api.call('DELETE', '/api/containers/one?force=true');
+      const { metadata } = await declared('one');
+      expect([metadata.uid, metadata.discardUnsaved]).to.deep.equal(['uid-1', true]);
+      expect(metadata.deletionRequestedAt).to.be.a('string');
+    });
+
     it('answers 409 to a broken file and leaves it alone', async () => {
       await api.write('desired/one.yaml', 'a: [');
       const { status, body } = await api.call('DELETE', '/api/containers/one');

@@ -33,7 +33,7 @@ describe('the keys command', () => {
     expect(listed.map((line) => line.split('  ')[0])).to.have.members(
       added.map(([key]) => key?.split('_')[0]),
     );
-    expect(listed.map((line) => line.split('  ')[5])).to.have.members(['a', 'b', 'c', 'd']);
+    expect(listed.map((line) => line.split('  ')[6])).to.have.members(['a', 'b', 'c', 'd']);
     for (const [key] of added) expect(listed.join()).to.not.contain(key?.split('_')[1]);
     expect(await readFile(other, 'utf8')).to.match(/^# of the team\n/);
     expect((await stat(other)).mode & 0o777, 'hashes become private').to.equal(0o600);
@@ -52,6 +52,9 @@ describe('the keys command', () => {
     [['turn'], /unknown command "turn"/],
     [['add', 'a', '--fiel', 'x'], /--fiel/],
     [['list', 'x'], /takes no operands/],
+    [['add', 'a', '--bucket', 'UPPER'], /must be a bucket/],
+    [['add', 'a', '--bucket', '*-a'], /must be a bucket/],
+    [['add', 'a', '--bucket', 'shared/'], /must be a bucket/],
   ];
   for (const [args, words] of wrong) {
     it(`refuses: keys ${args.join(' ')}`, async () => {

@@ -20,7 +20,8 @@ const KEYS: Record<string, Partial<KeyEntry>> = {
   writer: { scope: 'write' },
   expired: { expiresAt: EARLIER },
   revoked: {},
-  ofTheirs: { labels: { team: THEIRS } },
+  ofTheirs: { labels: { team: THEIRS }, buckets: ['demo', 'shared/them'] },
+  nowhere: { labels: { team: THEIRS } },
 };
 
 /** Every call of the API, as its description has it: one that is added later is asked here too. */
@@ -135,7 +136,26 @@ describe('Who may call what', () => {
     );
   });
 
-  it('metrics are for keys that see everything', async () => {
+  it('a confined key starts workspaces where it may, and nowhere else', async () => {
+    const start = async (id: string, body: { bucketId: string; prefix?: string }) => {
+      const authorization = `Bearer ${id}_${SECRET}`;
+      const answer = await api.call('POST', '/api/containers/start', { authorization, body });
+      return [answer.status, answer.body.errors?.[0]?.field];
+    };
+    expect(await start('ofTheirs', { bucketId: 'demo' })).to.deep.equal([202, undefined]);
+    expect(await start('ofTheirs', { bucketId: 'shared', prefix: 'them/a' })).to.deep.equal([202, undefined]);
+    for (const place of [
+      { bucketId: 'ours' },
+      { bucketId: 'shared' },
+      { bucketId: 'shared', prefix: 'themes' },
+    ])
+      expect(await start('ofTheirs', place)).to.deep.equal([403, 'bucketId']);
+    expect(await start('nowhere', { bucketId: 'demo' })).to.deep.equal([403, 'bucketId']);
+  });
+
+  it('metrics and the state of the server are for keys that see everything', async () => {
+    const shown = await api.call('GET', '/api/system/status', { authorization: `Bearer ofTheirs_${SECRET}` });
+    expect(shown.status).to.equal(403);
     const ask = (key: string) => api.call('GET', '/auth', { authorization: `Bearer ${key}` });
     expect((await ask(`ofTheirs_${SECRET}`)).status).to.equal(403);
     expect((await ask(`reader_${SECRET}`)).status).to.equal(200);

@@ -47,6 +47,26 @@ describe('agent: sync when things go wrong', () => {
     expect(replica.engine.status()).to.include({ pendingFiles: 0, pendingBytes: 0, error: null, files: 500 });
   });
 
+  it('takes a deletion that cannot reach the bucket for work once, not for as long as it waits', async () => {
+    let now = 1_000_000;
+    replica.dispose();
+    replica = new Replica(s3, { now: () => now });
+    await replica.start();
+    fs.writeFileSync(replica.at('a'), 'x');
+    await replica.engine.cycle();
+    fs.unlinkSync(replica.at('a'));
+    s3.fault = ({ method }) =>
+      method === 'remove' ? new S3Error('bucket', 'AccessDenied', 'no', 403) : null;
+    now += 60_000;
+    const deletedAt = now;
+    for (let n = 0; n < 3; n++) {
+      await replica.engine.cycle();
+      expect(replica.engine.activityAt).to.equal(new Date(deletedAt).toISOString());
+      now += 60_000;
+    }
+    expect(bucket()).to.deep.equal({ a: 'x' });
+  });
+
   it('deletes nothing in a cycle in which something could not be sent', async () => {
     await replica.start();
     fs.writeFileSync(replica.at('old name'), 'content');

@@ -28,6 +28,10 @@ describe('What the gateway asks about access', () => {
       expect(placeOf(host, DOMAIN)).to.deep.equal(place));
   }
 
+  it('is about nothing where the port is none', () => {
+    expect(ask({ 'x-forwarded-host': 'one-code.berth.localhost:99999' })).to.equal(null);
+  });
+
   it('leaves our own cookie out of what is passed on', () => {
     expect(ask({ cookie: 'a=1; __Host-berth=token; b=2' })).to.include({
       session: 'token',

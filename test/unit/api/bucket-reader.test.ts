@@ -98,6 +98,18 @@ describe('api: the files of a bucket as a tar', () => {
     ]);
   });
 
+  it('are refused where there are more than memory is meant for', async () => {
+    const page = Array.from({ length: 1000 }, (_, n) => ({
+      ...{ key: `p/${'x'.repeat(900)}${n}`, etag: '"e"', size: 0, lastModified: new Date(0) },
+    }));
+    let pages = 0;
+    s3.list = async function* () {
+      for (; pages < 1000; pages++) yield page;
+    };
+    const error = await failure(pieces());
+    expect([error.s3Code, error.transient, pages < 100]).to.deep.equal(['TooManyObjects', false, true]);
+  });
+
   it('do without set-uid bits', async () => {
     s3.seed('p/su', 'x', { mode: '104755' });
     expect((await unpacked())['su']).to.match(/^755 /);

@@ -59,6 +59,7 @@ export function observed(declared: Desired, change: Partial<Observed> = {}): Obs
     stoppingAt: null,
     stoppedAt: null,
     lastStoppedAt: null,
+    accessRevokedAt: null,
     shutdownReason: null,
     finalSync: null,
     halt: null,

@@ -49,6 +49,12 @@ describe('reading a receipt back', () => {
     expect(await verify()).to.deep.include({ kind: 'wrong' });
   });
 
+  it('takes what is too long for none, and reads no more of it', async () => {
+    const key = receiptKey('p', 'w', 'r');
+    await s3.put(key, Buffer.alloc(1_000_000, ' '), {}, { kind: 'none' });
+    expect(await verify()).to.deep.include({ kind: 'wrong' });
+  });
+
   it('concludes nothing from a server that does not answer', async () => {
     s3.fault = () => new S3Error('network', 'ECONNREFUSED', 'nobody there');
     expect((await verify()).kind).to.equal('unreachable');
