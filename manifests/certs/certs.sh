@@ -34,9 +34,14 @@ look() {
   told=$WRONG
 }
 
-trap 'exit 0' TERM INT
-while true; do
-  look
-  sleep "${BERTH_CERTS_INTERVAL:-60}" &
-  wait $!
-done
+rounds() {
+  while true; do
+    look
+    sleep "${BERTH_CERTS_INTERVAL:-60}"
+  done
+}
+
+rounds &
+# Another shell works: see the end of guard.sh.
+trap 'kill $!; wait $! || true; exit 0' TERM INT
+wait $!

@@ -171,19 +171,25 @@ remove_family() { # $1: 4 | 6
   for chain in $CHAINS; do "$cmd" -w -X "$chain" 2>/dev/null || true; done
 }
 
+rounds() {
+  while true; do
+    # A failed round (another tool holds the lock, say) is tried again in the next one.
+    apply_family 4 || log 'IPv4 rules could not be applied'
+    apply_family 6 || log 'IPv6 rules could not be applied'
+    sleep "$INTERVAL"
+  done
+}
+
 case "${1:-}" in
   apply) apply_family 4 && apply_family 6 ;;
   check) check_family 4 && check_family 6 ;;
   remove) remove_family 4 && remove_family 6 ;;
   loop)
-    trap 'exit 0' TERM INT
-    while true; do
-      # A failed round (another tool holds the lock, say) is tried again in the next one.
-      apply_family 4 || log 'IPv4 rules could not be applied'
-      apply_family 6 || log 'IPv6 rules could not be applied'
-      sleep "$INTERVAL" &
-      wait $!
-    done
+    rounds &
+    # The shell that works is another one: bash 5.2 ends with a syntax error when a trapped signal meets it
+    # while it reads a command substitution (certs.sh does the same).
+    trap 'kill $!; wait $! || true; exit 0' TERM INT
+    wait $!
     ;;
   *)
     echo 'usage: guard.sh apply|check|remove|loop' >&2
