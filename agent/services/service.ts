@@ -15,6 +15,8 @@ const READY_POLL_MS = 25;
 const RESTART = { baseMs: 500, maxMs: 30_000 };
 /** After so long the next failure counts as the first one. */
 const HEALTHY_MS = 60_000;
+/** A killed process is gone once its system call is over. */
+const KILLED_MS = 1_000;
 /** Longest line of a service that is passed on to the log. */
 const MAX_LINE = 4_000;
 
@@ -64,10 +66,11 @@ export class Service {
     if (child?.pid !== undefined) {
       const exited = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : null;
       signalGroup(child.pid, 'SIGTERM');
-      const deadline = Date.now() + graceMs;
-      while (groupExists(child.pid) && Date.now() < deadline) await sleep(20);
+      await groupEnds(child.pid, graceMs);
       signalGroup(child.pid, 'SIGKILL');
       await exited;
+      // Children of it may be in the middle of a write still.
+      await groupEnds(child.pid, KILLED_MS);
     }
     await this.loop;
   }
@@ -167,6 +170,11 @@ function signalGroup(pid: number, signal: NodeJS.Signals): void {
   } catch {
     // Nobody left in the group.
   }
+}
+
+async function groupEnds(pgid: number, withinMs: number): Promise<void> {
+  const deadline = Date.now() + withinMs;
+  while (groupExists(pgid) && Date.now() < deadline) await sleep(20);
 }
 
 function groupExists(pid: number): boolean {
