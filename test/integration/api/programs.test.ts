@@ -54,15 +54,19 @@ describe('the programs', () => {
       expect(await bcrypt.compare(secret, entry?.hash ?? '')).to.equal(true);
     });
 
-    it('add takes a scope, an end and labels; list shows them; rotate and revoke change what is in force', async () => {
+    it('add takes a scope, an end, labels and places; list shows them; rotate and revoke change what is in force', async () => {
       const wish = ['--scope', 'write', '--expires', '90d', '--label', 'team=a', '--label', 'env=test'];
+      wish.push('--bucket', 'team-a-*', '--bucket', 'shared/team-a');
       const [id = ''] = (await keys('add', 'ci', ...wish)).stdout.split('_');
       const line = (await keys('list')).stdout.trim();
-      expect(line).to.match(new RegExp(`^${id}  write  team=a,env=test  \\S+Z  \\S+Z  ci$`));
+      expect(line).to.match(
+        new RegExp(`^${id}  write  team=a,env=test  team-a-\\*,shared/team-a  \\S+Z  \\S+Z  ci$`),
+      );
       const [newId = ''] = (await keys('rotate', id, '--grace', '1h')).stdout.split('_');
       const entries = (await openKeyFile(path.join(folder, 'keys.yaml')).read())?.keys ?? {};
       expect(entries[newId]).to.include({ name: 'ci', scope: 'write' });
       expect(entries[newId]?.labels).to.deep.equal({ team: 'a', env: 'test' });
+      expect(entries[newId]?.buckets).to.deep.equal(['team-a-*', 'shared/team-a']);
       const graceMs = Date.parse(entries[id]?.expiresAt ?? '') - Date.now();
       expect(graceMs).to.be.within(3_500_000, 3_600_000);
       expect((await keys('revoke', id)).code).to.equal(0);
