@@ -5,6 +5,7 @@ import type { Logger } from '../../shared/logger.js';
 import type { Desired } from '../../shared/model/desired.js';
 import type { Observed } from '../../shared/model/observed.js';
 import type { StoredReport } from '../../shared/model/report.js';
+import type { ArchiveIndex } from '../../shared/store/archive.js';
 import type { RecordFolder } from '../../shared/store/record-folder.js';
 import type { Records } from '../../shared/store/records.js';
 
@@ -57,18 +58,23 @@ export class FactsReader {
 
   /** What the archive knows of an id; null: nothing. */
   async archived(id: string): Promise<Facts | null> {
-    const newest = await this.records.archive.newest(id).catch((error: unknown) => {
+    return (await this.archive()).read(id);
+  }
+
+  /** All of the archive: its ids, in alphabetical order, and how each is read. */
+  async archive(): Promise<{ ids: readonly string[]; read: (id: string) => Promise<Facts | null> }> {
+    const { ids, read } = await this.records.archive.index();
+    return { ids, read: (id) => this.readArchived(id, read) };
+  }
+
+  private async readArchived(id: string, read: ArchiveIndex['read']): Promise<Facts | null> {
+    const newest = await read(id).catch((error: unknown) => {
       this.complain('archived record is unreadable and passed over', { id, error: messageOf(error) });
       return null;
     });
     if (newest === null) return null;
     const { observed, report, archivedAt } = newest;
     return { id, desired: { kind: 'absent' }, observed, report, archivedAt };
-  }
-
-  /** Ids of everything in the archive, in alphabetical order. */
-  archivedIds(): Promise<string[]> {
-    return this.records.archive.ids();
   }
 
   /** Says once that a workspace is left out. */

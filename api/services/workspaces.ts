@@ -283,12 +283,16 @@ export class Workspaces {
     const { status, bucket, limit, after = '' } = request;
     const { facts } = this.options;
     const archived = status === 'archived';
-    const ids = (await (archived ? facts.archivedIds() : facts.ids())).filter((id) => id > after);
-    const read = (id: string) => (archived ? facts.archived(id) : facts.read(id));
+    const source = archived
+      ? await facts.archive()
+      : { ids: await facts.ids(), read: (id: string) => facts.read(id) };
+    const ids = source.ids.filter((id) => id > after);
     const found: WorkspaceView[] = [];
     // One more than asked for tells whether there is a next page.
     for (let start = 0; start < ids.length && found.length <= limit; start += BATCH) {
-      const views = await Promise.all(ids.slice(start, start + BATCH).map((id) => this.viewOrNull(id, read)));
+      const views = await Promise.all(
+        ids.slice(start, start + BATCH).map((id) => this.viewOrNull(id, source.read)),
+      );
       for (const view of views) {
         if (
           view &&

@@ -10,6 +10,17 @@ import type { RecordFolder } from './record-folder.js';
 /** `<id>.<end>.json` in the folder of its month; an id has no dot. */
 const FILE = /^([a-z][a-z0-9-]*)\.(\d{8}T\d{9}Z)\.json$/;
 
+export interface ArchiveIndex {
+  /** In alphabetical order. */
+  ids: readonly string[];
+  /**
+   * The newest record of an id; null when there is none.
+   *
+   * @throws InvalidRecordError
+   */
+  read: (id: string) => Promise<Archived | null>;
+}
+
 /**
  * Records of workspaces that ended long ago, `archive/<yyyy-mm>/<id>.<end>.json`, and beside each the
  * file that declared it, as it was. Nothing here is ever written twice or removed by a program.
@@ -37,20 +48,28 @@ export class Archive {
     await this.desired.moveAway(archived.observed.id, target, etag);
   }
 
-  /** Ids of all archived workspaces, in alphabetical order. */
-  async ids(): Promise<string[]> {
-    return [...new Set((await this.files()).map(({ id }) => id))].sort();
-  }
-
   /**
    * The newest record of an id; null when there is none.
    *
    * @throws InvalidRecordError
    */
   async newest(id: string): Promise<Archived | null> {
-    const own = (await this.files()).filter((file) => file.id === id);
-    const last = own.sort((a, b) => a.end.localeCompare(b.end)).at(-1);
-    return last === undefined ? null : fileAt(last.path).read();
+    return (await this.index()).read(id);
+  }
+
+  /** All archived workspaces: whoever reads many of them lists the folder once. */
+  async index(): Promise<ArchiveIndex> {
+    const newest = new Map<string, { end: string; path: string }>();
+    for (const { id, ...file } of await this.files()) {
+      if ((newest.get(id)?.end ?? '') < file.end) newest.set(id, file);
+    }
+    return {
+      ids: [...newest.keys()].sort(),
+      read: async (id) => {
+        const file = newest.get(id);
+        return file === undefined ? null : fileAt(file.path).read();
+      },
+    };
   }
 
   /** Named after the end, so that an attempt that was broken off is made good, not repeated. */

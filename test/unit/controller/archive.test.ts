@@ -32,7 +32,7 @@ describe('Archive of ended workspaces (R6.6)', () => {
     const observed = stopped(desired());
     await archive(records, { observed, report: null, etag }, NOW);
     expect([...(await records.desired.ids()), ...(await records.observed.ids())]).to.deep.equal([]);
-    expect(await records.archive.ids()).to.deep.equal(['one']);
+    expect((await records.archive.index()).ids).to.deep.equal(['one']);
     const archived = { archivedAt: NOW.toISOString(), observed, report: null };
     expect(await records.archive.newest('one')).to.deep.equal(archived);
     expect(await readdir(path.join(folder, 'archive'))).to.deep.equal(['2026-01']);
@@ -74,7 +74,7 @@ describe('Archive of ended workspaces (R6.6)', () => {
         report: null,
       });
     expect((await records.archive.newest('one'))?.observed.stoppedAt).to.equal('2026-03-02T04:00:00.000Z');
-    expect(await records.archive.ids()).to.deep.equal(['one']);
+    expect((await records.archive.index()).ids).to.deep.equal(['one']);
     expect(await records.archive.newest('on')).to.equal(null);
   });
 });
