@@ -3,7 +3,7 @@ import { ipKeyGenerator, rateLimit } from 'express-rate-limit';
 import { parseApiKey } from '../auth/api-key.js';
 import type { KeyRing } from '../auth/key-ring.js';
 import { Problem } from '../problem.js';
-import { bearerOf } from './authentication.js';
+import { bearerOf, keyIdOf } from './authentication.js';
 
 const WINDOW_MS = 60_000;
 
@@ -35,8 +35,9 @@ export function failureLimit(perMinute: number): FailureLimit {
       });
     }
     response.once('close', () => {
-      // Who does not wait for the answer has cost as much as who was refused.
-      const isRefused = response.statusCode === 401 || !response.writableFinished;
+      // Who leaves before his key was found good has cost as much as who was refused.
+      const hasLeft = !response.writableFinished && keyIdOf(response) === undefined;
+      const isRefused = response.statusCode === 401 || hasLeft;
       if (isRefused) void count(request, response, () => undefined);
     });
     next();
