@@ -101,10 +101,12 @@ describe('agent: services', () => {
     // A stale socket of an earlier run is no sign of life.
     writeFileSync(socket, '');
     const listener = `require("net").createServer().listen(${JSON.stringify(socket)})`;
-    const one = service(`sleep 0.2; exec ${process.execPath} -e '${listener}'`, { ready: { socket } });
+    const toldTo = 'while [ ! -e go ]; do sleep 0.02; done';
+    const one = service(`${toldTo}; exec ${process.execPath} -e '${listener}'`, { ready: { socket } });
     one.start([]);
     await wait(50);
     expect(one.ready).to.equal(false);
+    writeFileSync(path.join(folder, 'go'), '');
     await one.whenReady();
     expect(one.ready).to.equal(true);
   });
@@ -114,6 +116,7 @@ describe('agent: services', () => {
     const second = service('echo second >> order; sleep 60');
     first.start([]);
     second.start([first]);
+    await until(() => lines('order').length > 0);
     await wait(150);
     expect(lines('order')).to.deep.equal(['first']);
   });
