@@ -8,7 +8,8 @@ import { yamlCodec } from '../../shared/store/codec.js';
 import { RecordFile } from '../../shared/store/record-file.js';
 import { labelMapSchema } from '../../shared/model/desired.js';
 import { BCRYPT_HASH, formatApiKey, KEY_ID, newApiKey } from './api-key.js';
-import { placePatternSchema, scopeSchema } from './permissions.js';
+import { scopeSchema } from './permissions.js';
+import { placeSchema } from './places.js';
 
 /** A secret of 190 bits needs no costly hash; 10 is bcrypt's common minimum. */
 const COST = 10;
@@ -34,7 +35,7 @@ const entrySchema = z.strictObject({
   /** It sees only workspaces that have all of these. */
   labels: labelMapSchema.optional(),
   /** Where it may start workspaces. */
-  buckets: z.array(placePatternSchema).optional(),
+  buckets: z.array(placeSchema).optional(),
 });
 
 /** A map by id, not a list: an id cannot occur twice, and comments at other keys survive `keys add`. */

@@ -7,7 +7,8 @@ import { BerthError, codeOf, messageOf } from '../../shared/errors.js';
 import { labelMapSchema } from '../../shared/model/desired.js';
 import { durationMs, durationSchema } from '../../shared/model/duration.js';
 import { addKey, keyNameSchema, openKeyFile, revokeKey, rotateKey, type KeyWish } from './key-file.js';
-import { placePatternSchema, scopeSchema } from './permissions.js';
+import { scopeSchema } from './permissions.js';
+import { placeSchema } from './places.js';
 
 export const USAGE = `Usage: keys add NAME [--scope SCOPE] [--expires WHEN] [--label NAME=VALUE]...
                           [--bucket PLACE]...
@@ -94,7 +95,7 @@ function only(operands: string[], what: string): string {
 
 function wishOf(name: string, { scope, expires, label, bucket }: Values, now: Date): KeyWish {
   const labels = label === undefined ? undefined : valid(labelMapSchema, labelsOf(label), '--label');
-  const buckets = bucket?.map((pattern) => valid(placePatternSchema, pattern, '--bucket'));
+  const buckets = bucket?.map((pattern) => valid(placeSchema, pattern, '--bucket'));
   return {
     name: valid(keyNameSchema, name, 'NAME'),
     scope: valid(scopeSchema, scope ?? 'admin', '--scope'),

@@ -1,19 +1,11 @@
 import * as z from 'zod';
-import { bucketSchema, prefixSchema } from '../../shared/model/desired.js';
+import { isWithin } from './places.js';
 
 /** What a key may do, in rising order: look; change workspaces and open them; all there is. */
 export const SCOPES = ['read', 'write', 'admin'] as const;
 export type Scope = (typeof SCOPES)[number];
 
 export const scopeSchema = z.enum(SCOPES, `must be one of ${SCOPES.join(', ')}`);
-
-/** Where a key may start workspaces: `bucket`, `buck*` or `*` with all that is in them, or `bucket/prefix`. */
-export const placePatternSchema = z
-  .string()
-  .refine(
-    isPlacePattern,
-    'must be a bucket, the beginning of bucket names and "*", or a bucket with a prefix, such as team-a, team-a-* or shared/team-a',
-  );
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -51,22 +43,6 @@ export function labelsFor({ labels }: Pick<KeyOwner, 'labels'>, wanted: Labels):
 
 /** Whether a key may start a workspace there: its files are read and written by that. */
 export function mayUse(key: Pick<KeyOwner, 'labels' | 'buckets'>, bucket: string, prefix: string): boolean {
-  const patterns = key.buckets ?? (isConfined(key) ? [] : ['*']);
-  return patterns.some((pattern) => {
-    const [name = '', ...steps] = pattern.split('/');
-    const within = steps.join('/');
-    const isBucket = name.endsWith('*') ? bucket.startsWith(name.slice(0, -1)) : bucket === name;
-    return isBucket && (within === '' || prefix === within || prefix.startsWith(`${within}/`));
-  });
-}
-
-function isPlacePattern(pattern: string): boolean {
-  const [name = '', ...steps] = pattern.split('/');
-  if (steps.length > 0)
-    return (
-      bucketSchema.safeParse(name).success &&
-      prefixSchema.safeParse(steps.join('/')).success &&
-      steps[0] !== ''
-    );
-  return name.endsWith('*') ? /^[a-z0-9.-]*\*$/.test(name) : bucketSchema.safeParse(name).success;
+  const places = key.buckets ?? (isConfined(key) ? [] : ['*']);
+  return places.some((place) => isWithin(place, bucket, prefix));
 }

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { mayUse, placePatternSchema } from '../../../api/auth/permissions.js';
+import { mayUse } from '../../../api/auth/permissions.js';
+import { placeSchema } from '../../../api/auth/places.js';
 
 describe('Where a key may start workspaces', () => {
   const cases: [readonly string[] | undefined, string, string, boolean][] = [
@@ -31,5 +32,5 @@ describe('Where a key may start workspaces', () => {
 
   for (const pattern of ['', 'A', 'a*b', '/x', 'a-bucket/', 'a-bucket/../x', 'a-*/x', 'a b*'])
     it(`refuses the place "${pattern}"`, () =>
-      expect(placePatternSchema.safeParse(pattern).success).to.equal(false));
+      expect(placeSchema.safeParse(pattern).success).to.equal(false));
 });
