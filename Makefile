@@ -62,7 +62,7 @@ build: node_modules/.package-lock.json ## bundle the programs into dist/
 
 check: node_modules/.package-lock.json ## types, lint, unit and property tests, simulation; needs no Docker
 	@for script in $(HOST)/*.sh manifests/{guard,gateway,certs}/*.sh manifests/images/scripts/*.sh; do bash -n "$$script" || exit 1; done
-	@$(WITH_NODE) npm run --silent types && npm run --silent lint && npx mocha 'test/unit/**/*.test.ts' 'test/property/**/*.test.ts' 'test/simulation/**/*.test.ts'
+	@$(WITH_NODE) npm run --silent types && npm run --silent lint && npx mocha 'test/unit/**/*.test.ts' && npx mocha --parallel --jobs 2 'test/{property,simulation}/**/*.test.ts'
 
 test: node_modules/.package-lock.json ## check, then integration, contract and end-to-end tests on real Docker (as root)
 	@$(WITH_NODE) test/run.sh

@@ -43,7 +43,7 @@ manifests/host/test-packages.sh
 own_berth_up
 
 part 'Host scripts' mocha 'test/host/**/*.test.ts'
-part 'Integration tests' mocha 'test/integration/**/*.test.ts'
+part 'Integration tests' mocha --parallel --jobs 2 'test/integration/**/*.test.ts'
 part 'Contract tests' mocha 'test/contract/**/*.test.ts'
 # Most of their time is waiting.
 part 'End to end' mocha --parallel --jobs 2 'test/e2e/*.test.ts'

