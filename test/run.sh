@@ -47,7 +47,8 @@ part 'Integration tests' mocha --parallel --jobs 2 'test/integration/**/*.test.t
 part 'Contract tests' mocha 'test/contract/**/*.test.ts'
 # Most of their time is waiting.
 part 'End to end' mocha --parallel --jobs 2 'test/e2e/*.test.ts'
-part 'End to end: what concerns all workspaces' mocha 'test/e2e/whole/*.test.ts'
+# A browser gives up what it loads whenever a network of the host comes or goes.
+part 'End to end: what concerns all workspaces, and a browser' mocha 'test/e2e/whole/*.test.ts'
 part 'Faults' mocha 'test/faults/**/*.test.ts'
 part 'Nothing left behind' mocha 'test/after/**/*.test.ts'
 exit $result

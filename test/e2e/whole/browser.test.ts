@@ -3,9 +3,9 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { expect } from 'chai';
 import type { BrowserContext, Page } from 'playwright-core';
-import { Berth, Bucket, type View } from '../support/berth.js';
-import { openBrowser } from '../support/browser.js';
-import { eventually } from '../support/swarm.js';
+import { Berth, Bucket, type View } from '../../support/berth.js';
+import { openBrowser } from '../../support/browser.js';
+import { eventually } from '../../support/swarm.js';
 
 /** Where the README's pictures come from: `BERTH_SCREENSHOTS=docs/images make test`. */
 const SCREENSHOTS = process.env['BERTH_SCREENSHOTS'] ?? '.cache/screenshots';
@@ -64,7 +64,7 @@ describe('A person with a browser', function () {
 
   it('gets in by the form, with an API key, where there is no link', async () => {
     const page = await context.newPage();
-    await page.goto(view.urls.vnc);
+    await open(page, view.urls.vnc, 'form');
     await page.getByLabel('API key').fill('bkwrong_0123456789abcdef');
     await page.getByRole('button').click();
     await page.getByRole('alert').waitFor();
