@@ -148,10 +148,12 @@ describe('the programs', () => {
           ),
         'a declaration',
       );
+      const began = performance.now();
       child.kill('SIGTERM');
       expect((await waiting).status).to.equal(202);
       const { code, stdout: log, stderr } = await ended;
       expect([code, stderr]).to.deep.equal([0, '']);
+      expect(performance.now() - began).to.be.below(3000);
       const lines = log
         .trim()
         .split('\n')

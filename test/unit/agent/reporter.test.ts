@@ -105,7 +105,8 @@ describe('agent: reports', () => {
 
   it('gives up at the deadline', async () => {
     answers = Array.from({ length: 1000 }, () => 503);
+    const begun = Date.now();
     expect(await reporter.flush(Date.now() + 150)).to.equal(false);
-    expect(answers, 'long before there was nothing left to try').to.have.length.above(900);
+    expect(Date.now() - begun).to.be.below(700);
   });
 });

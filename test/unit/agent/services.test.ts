@@ -135,7 +135,7 @@ describe('agent: services', () => {
     // A grace that the test would not survive, and one that has to be over: only TERM, only KILL ends them.
     await Promise.all([kind.stop(600_000), deaf.stop(300)]);
     expect(lines('bye')).to.deep.equal(['bye']);
-    await until(() => !isAlive(lines('child')[0] ?? ''));
+    expect(isAlive(lines('child')[0] ?? '')).to.equal(false);
   });
 
   for (const image of ['workspace', 'testspace']) {
