@@ -1,6 +1,15 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -77,6 +86,14 @@ export class Seaweed {
   private readonly folder = mkdtempSync(path.join(tmpdir(), 'berth-weed-'));
   private ports: number[] = [];
 
+  private get log(): string {
+    return path.join(this.folder, 'log');
+  }
+
+  private lastWords(): string {
+    return readFileSync(this.log, 'utf8').trim().split('\n').slice(-5).join('\n');
+  }
+
   get endpoint(): string {
     return `http://127.0.0.1:${this.ports[0]}`;
   }
@@ -101,6 +118,7 @@ export class Seaweed {
     const roles = path.join(this.folder, 'iam.json');
     writeFileSync(roles, JSON.stringify(ROLES));
     mkdirSync(path.join(this.folder, 'data'), { recursive: true });
+    const log = openSync(this.log, 'w');
     this.child = spawn(
       toolProgram('weed'),
       [
@@ -110,6 +128,9 @@ export class Seaweed {
         '-ip=127.0.0.1',
         '-ip.bind=127.0.0.1',
         '-master.telemetry=false',
+        // As the bundled server (manifests/stack.s3.yaml): else a restart waits 13-23 s for votes of nobody.
+        '-master.electionTimeout=1s',
+        '-master.heartbeatInterval=100ms',
         '-master.volumeSizeLimitMB=64',
         '-volume.max=500',
         `-master.port=${master}`,
@@ -125,11 +146,17 @@ export class Seaweed {
         `-metricsPort=${metrics}`,
         '-metricsIp=127.0.0.1',
       ],
-      { stdio: 'ignore' },
+      { stdio: ['ignore', log, log] },
     );
+    closeSync(log);
     const deadline = Date.now() + 40_000;
     while (!(await this.answers())) {
-      if (Date.now() > deadline) throw new Error('SeaweedFS did not start');
+      const ended = this.child.exitCode ?? this.child.signalCode;
+      if (ended !== null || Date.now() > deadline) {
+        throw new Error(
+          `SeaweedFS ${ended === null ? 'did not answer' : `ended with ${ended}`}: ${this.lastWords()}`,
+        );
+      }
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
@@ -187,11 +214,14 @@ function identity(name: string, keys: { accessKeyId: string; secretAccessKey: st
   return { name, credentials: [{ accessKey: keys.accessKeyId, secretKey: keys.secretAccessKey }], actions };
 }
 
-/** SeaweedFS also opens each port + 10000, so both have to be free. */
+/**
+ * SeaweedFS also opens each port + 10000, so both have to be free. Both are below the ports that the kernel gives to
+ * connections (32768 and up): a connection of another test could take a port between a kill and the start after it.
+ */
 export async function freePorts(count: number): Promise<number[]> {
   const found: number[] = [];
   while (found.length < count) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const port = 12_000 + Math.floor(Math.random() * 10_000);
     if (!found.includes(port) && (await isFree(port)) && (await isFree(port + 10_000))) found.push(port);
   }
   return found;
