@@ -75,6 +75,7 @@ export class Agent {
   private readonly disk: DiskWatch;
   private killsTold = 0;
   private readonly cancelRestore = new AbortController();
+  /** On the clock of `performance.now()`, which nobody sets. */
   private stopDeadline = Infinity;
 
   constructor(private readonly parts: AgentParts) {
@@ -139,7 +140,7 @@ export class Agent {
   /** SIGTERM came. */
   term(): void {
     if (this.stopDeadline === Infinity)
-      this.stopDeadline = Date.now() + this.parts.config.BERTH_STOP_GRACE * 1000 - STOP_MARGIN_MS;
+      this.stopDeadline = performance.now() + this.parts.config.BERTH_STOP_GRACE * 1000 - STOP_MARGIN_MS;
     this.happen({ type: 'term' });
   }
 
@@ -187,7 +188,7 @@ export class Agent {
 
   private async restore(): Promise<void> {
     const { engine, log } = this.parts;
-    const startedAt = Date.now();
+    const startedAt = performance.now();
     try {
       await engine.restore(this.cancelRestore.signal, (message) => {
         if (this.message === message) return;
@@ -210,7 +211,7 @@ export class Agent {
       return;
     }
     const { downloaded, files, bytes } = engine.status();
-    log.info('files restored', { downloaded, files, bytes, ms: Date.now() - startedAt });
+    log.info('files restored', { downloaded, files, bytes, ms: Math.round(performance.now() - startedAt) });
     this.happen({ type: 'restored' });
   }
 
@@ -278,17 +279,18 @@ export class Agent {
     if (this.parts.owner && ownsProcessTable()) await endStragglers(USER.uid, SERVICE_GRACE_MS / 2);
     await Promise.all(this.servers.map(shut));
     this.webListening = false;
-    const { finalSync, exitCode } = await engine.final(this.stopDeadline);
+    const giveUp = AbortSignal.timeout(Math.max(0, this.stopDeadline - performance.now()));
+    const { finalSync, exitCode } = await engine.final(giveUp);
     // After the work, which matters more, and only if there was any.
-    if (restored) await home.final(this.stopDeadline);
+    if (restored) await home.final(giveUp);
     this.finalSync = finalSync;
     log.info('final sync', { finalSync, exitCode });
     this.happen({ type: 'stopped', exitCode });
   }
 
   private async leave(exitCode: number): Promise<void> {
-    const deadline = Math.min(this.stopDeadline + STOP_MARGIN_MS / 2, Date.now() + FAILED_WAIT_MS);
-    const arrived = await this.reporter.flush(deadline);
+    const leftMs = this.stopDeadline + STOP_MARGIN_MS / 2 - performance.now();
+    const arrived = await this.reporter.flush(Math.min(leftMs, FAILED_WAIT_MS));
     if (!arrived) this.parts.log.warn('the last report did not reach the API');
     this.reporter.stop();
     this.parts.exit(exitCode);

@@ -45,23 +45,22 @@ export async function rescue({ config, engine, home, log }: RescueParts): Promis
   const reporter = new Reporter(settings, report, log);
   reporter.start();
   reporter.tell();
-  const deadline = Date.now() + config.BERTH_STOP_GRACE * 1000 - REPORT_MS;
-  const outcome = await save(engine, deadline);
+  const giveUp = AbortSignal.timeout(Math.max(0, config.BERTH_STOP_GRACE * 1000 - REPORT_MS));
+  const outcome = await save(engine, giveUp);
   const { finalSync } = outcome;
   ended.finalSync = finalSync;
   log.info('rescue ended', { finalSync });
-  if (finalSync.ok) await home.final(deadline);
-  const arrived = await reporter.flush(Date.now() + FLUSH_MS);
+  if (finalSync.ok) await home.final(giveUp);
+  const arrived = await reporter.flush(FLUSH_MS);
   if (!arrived) log.warn('the last report did not reach the API');
   reporter.stop();
   return outcome.exitCode;
 }
 
-async function save(engine: SyncEngine, deadline: number): Promise<FinalOutcome> {
+async function save(engine: SyncEngine, giveUp: AbortSignal): Promise<FinalOutcome> {
   try {
-    const signal = AbortSignal.timeout(Math.max(0, deadline - Date.now()));
-    await engine.restore(signal, () => undefined);
-    return await engine.final(deadline);
+    await engine.restore(giveUp, () => undefined);
+    return await engine.final(giveUp);
   } catch (error) {
     // A bucket that is gone is no reason to try for ever, where there is nothing to save.
     const nothing = await engine.nothingToSave();

@@ -54,11 +54,11 @@ export class Reporter {
   /**
    * Sends the present state and waits until it has arrived.
    *
-   * @param deadline - ms since 1970; after it the report is given up
+   * @param withinMs - after that the report is given up
    * @returns whether it arrived
    */
-  async flush(deadline: number): Promise<boolean> {
-    const timer = setTimeout(() => this.halt.abort(), Math.max(0, deadline - Date.now()));
+  async flush(withinMs: number): Promise<boolean> {
+    const timer = setTimeout(() => this.halt.abort(), Math.max(0, withinMs));
     this.tell();
     while (this.sending && !this.halt.signal.aborted) await this.sending;
     clearTimeout(timer);

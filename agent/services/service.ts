@@ -79,10 +79,10 @@ export class Service {
     const { signal } = this.halt;
     for (let failures = 0; !signal.aborted;) {
       await untilAborted(Promise.all(after.map((service) => service.whenReady())), signal);
-      const startedAt = Date.now();
+      const startedAt = performance.now();
       const how = await this.runOnce();
       if (signal.aborted) return;
-      failures = Date.now() - startedAt > HEALTHY_MS ? 1 : failures + 1;
+      failures = performance.now() - startedAt > HEALTHY_MS ? 1 : failures + 1;
       const waitMs = Math.round(backoffMs(failures, RESTART));
       this.options.log.warn('service ended, it is started again', {
         service: this.spec.name,
@@ -173,8 +173,8 @@ function signalGroup(pid: number, signal: NodeJS.Signals): void {
 }
 
 async function groupEnds(pgid: number, withinMs: number): Promise<void> {
-  const deadline = Date.now() + withinMs;
-  while (groupExists(pgid) && Date.now() < deadline) await sleep(20);
+  const deadline = performance.now() + withinMs;
+  while (groupExists(pgid) && performance.now() < deadline) await sleep(20);
 }
 
 function groupExists(pid: number): boolean {

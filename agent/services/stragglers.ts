@@ -30,12 +30,12 @@ export function ownsProcessTable(ppid = process.ppid): boolean {
  * @param graceMs - between TERM and KILL
  */
 export async function endStragglers(uid: number, graceMs: number): Promise<void> {
-  const deadline = Date.now() + graceMs;
+  const deadline = performance.now() + graceMs;
   signalAll(processesOf(uid), 'SIGTERM');
   // Interactive shells ignore TERM and end on HUP.
   signalAll(processesOf(uid), 'SIGHUP');
   while (processesOf(uid).length > 0) {
-    if (Date.now() >= deadline) {
+    if (performance.now() >= deadline) {
       signalAll(processesOf(uid), 'SIGKILL');
       return;
     }

@@ -14,7 +14,7 @@ import { pull } from './pull.js';
 import { compareWithBucket, writeReceipt, type Run } from './receipt.js';
 import { RefusedObjects } from './refused.js';
 import { restore } from './restore.js';
-import { CYCLE_RETRY, failureOf, Outage, RESTORE_RETRY } from './retry.js';
+import { CYCLE_RETRY, failureOf, FINAL_RETRY, Outage, RESTORE_RETRY } from './retry.js';
 import { WorkspaceRules, type Rules } from './rules.js';
 import type { Owner } from './safe-path.js';
 import { LocalState, StateFile } from './state.js';
@@ -38,6 +38,7 @@ export interface EngineSettings {
   maxBytes?: number;
   retry?: RetryPolicy;
   restoreRetry?: RetryPolicy;
+  finalRetry?: RetryPolicy;
   /** Whose end the last sync confirms by a receipt; without it none is written. */
   run?: Run;
 }
@@ -51,8 +52,6 @@ export interface FinalOutcome {
 /** Of long lists a report names some. */
 const MAX_EXAMPLES = 10;
 const MAX_EXAMPLE_LENGTH = 200;
-/** Longest wait between two tries of the final sync. */
-const FINAL_WAIT_MS = 10_000;
 
 /** Keeps one folder and one prefix of a bucket the same. One job at a time; the caller sees to that. */
 export class SyncEngine {
@@ -203,20 +202,20 @@ export class SyncEngine {
   }
 
   /**
-   * Brings everything on the disk to the bucket, again and again until it is there, the deadline comes,
+   * Brings everything on the disk to the bucket, again and again until it is there, it is told to give up,
    * or only a person could help. Nothing else may write to the workspace by now.
    *
    * A restore that was broken off makes no difference: what is known to have been here and is not any more
    * was deleted by the user of an earlier run.
    *
-   * @param deadline - ms since 1970
+   * @param giveUp - no clock of the day decides: one that is set meanwhile would end it early, or never
    */
-  async final(deadline: number): Promise<FinalOutcome> {
-    return this.finish(deadline, true);
+  async final(giveUp: AbortSignal): Promise<FinalOutcome> {
+    return this.finish(giveUp, true);
   }
 
-  private async finish(deadline: number, deletes: boolean): Promise<FinalOutcome> {
-    const signal = AbortSignal.timeout(Math.max(0, deadline - this.context.now()));
+  private async finish(signal: AbortSignal, deletes: boolean): Promise<FinalOutcome> {
+    const { baseMs, maxMs } = this.settings.finalRetry ?? FINAL_RETRY;
     setMaxListeners(0, signal);
     for (let tries = 1; ; tries++) {
       const before = this.trouble();
@@ -230,9 +229,9 @@ export class SyncEngine {
         if (confirmed.error.permanent) return this.outcome(this.last, 76);
         // What was sent or removed may have made room for the rest.
       } else if (isHopeless(result) && !result.changed) return this.outcome(result, 76);
-      const wait = Math.max(100, fullJitterMs(tries, 1_000, FINAL_WAIT_MS));
-      if (this.context.now() + wait >= deadline) return this.outcome(result, 75);
-      await pause(wait);
+      const wait = Math.max(baseMs / 10, fullJitterMs(tries, baseMs, maxMs));
+      await pause(wait, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return this.outcome(result, 75);
     }
   }
 
@@ -242,7 +241,7 @@ export class SyncEngine {
    * @returns what the last sync would say; null when there is something, or it cannot be told
    */
   async nothingToSave(): Promise<FinalSync | null> {
-    const { finalSync } = await this.finish(this.context.now(), false);
+    const { finalSync } = await this.finish(AbortSignal.abort(), false);
     return finalSync.ok ? finalSync : null;
   }
 

@@ -98,11 +98,11 @@ export class HomeKeeper {
   /**
    * Saves it a last time.
    *
-   * @param deadline - ms since 1970
+   * @param giveUp - comes later than its own limit, or ends it
    */
-  async final(deadline: number): Promise<void> {
+  async final(giveUp: AbortSignal): Promise<void> {
     try {
-      const { finalSync } = await this.engine.final(Math.min(deadline, Date.now() + FINAL_MS));
+      const { finalSync } = await this.engine.final(AbortSignal.any([giveUp, AbortSignal.timeout(FINAL_MS)]));
       if (!finalSync.ok) this.log.warn('the home was not saved in full', { error: finalSync.message });
     } catch (error) {
       this.log.warn('the home could not be saved', { error: messageOf(error) });

@@ -6,6 +6,8 @@ import { S3Error } from '../../shared/s3/s3-error.js';
 export const CYCLE_RETRY: RetryPolicy = { attempts: 3, baseMs: 500, maxMs: 4_000 };
 /** While restoring there is nothing better to do than to wait for the server. */
 export const RESTORE_RETRY: RetryPolicy = { attempts: Infinity, baseMs: 500, maxMs: 15_000 };
+/** Between two tries of the final sync, which goes on until it is told to give up. */
+export const FINAL_RETRY: RetryPolicy = { attempts: Infinity, baseMs: 1_000, maxMs: 10_000 };
 
 /**
  * Ends a cycle early when the server is plainly away: after some failures in a row with no success

@@ -22,7 +22,7 @@ export class StateSaver {
 
   /** Starts a save when the last one is long enough ago; does not wait for it. */
   tick = async (): Promise<void> => {
-    if (this.running || !this.state.dirty || this.now() - this.lastAt < EVERY_MS) return;
+    if (this.running || !this.state.dirty || Math.abs(this.now() - this.lastAt) < EVERY_MS) return;
     void this.start();
   };
 

@@ -55,12 +55,12 @@ describe('agent: a bucket that stops to work under it', function () {
     await one.engine.cycle();
     expect(one.engine.status()).to.include({ pendingFiles: 50 });
     expect(one.engine.status().error).to.contain(code);
-    const { exitCode, finalSync } = await one.engine.final(Date.now() + 60_000);
+    const { exitCode, finalSync } = await one.engine.final(AbortSignal.timeout(60_000));
     expect([exitCode, finalSync.ok, finalSync.failed]).to.deep.equal([76, false, 50]);
     expect(Object.keys(one.tree())).to.have.lengthOf(50);
     await mend();
     await one.start();
-    const last = await one.engine.final(Date.now() + 60_000);
+    const last = await one.engine.final(AbortSignal.timeout(60_000));
     expect([last.exitCode, last.finalSync.files]).to.deep.equal([0, 50]);
     const fresh = await workspace(one.s3 as S3Client, 'p').start();
     expect(fresh.tree()).to.deep.equal(one.tree());
@@ -118,7 +118,7 @@ describe('agent: a bucket that stops to work under it', function () {
     expect(one.engine.status()).to.include({ pendingFiles: 1 });
     weed.shell('s3.bucket.quota -name=narrow -op=remove');
     weed.shell('s3.bucket.quota.enforce -apply');
-    const { exitCode } = await one.engine.final(Date.now() + 60_000);
+    const { exitCode } = await one.engine.final(AbortSignal.timeout(60_000));
     expect(exitCode).to.equal(0);
   });
 
@@ -165,7 +165,7 @@ describe('agent: a bucket that stops to work under it', function () {
       );
       expect(error.code).to.equal('ENOSPC');
       // Nothing of a broken-off restore may be taken for a deletion.
-      const { exitCode } = await one.engine.final(Date.now() + 20_000);
+      const { exitCode } = await one.engine.final(AbortSignal.timeout(20_000));
       expect(exitCode).to.equal(0);
       mount('remount,size=16m');
       await one.start();

@@ -64,7 +64,7 @@ describe('S3 keys for one workspace only, on a real S3 server', function () {
         await one.engine.cycle();
         rmSync(one.at('gone'));
         await one.engine.cycle();
-        const { finalSync } = await one.engine.final(Date.now() + 60_000);
+        const { finalSync } = await one.engine.final(AbortSignal.timeout(60_000));
         expect(finalSync).to.include({ ok: true });
         expect(finalSync.receipt, 'with a receipt').to.be.a('string');
         expect(await missingConditions(s3, place.prefix === '' ? '' : `${place.prefix}/`)).to.deep.equal([]);
@@ -162,7 +162,7 @@ describe('S3 keys for one workspace only, on a real S3 server', function () {
     const two = new Replica(clientOf(place.bucket, await session(place)), { prefix: place.prefix });
     try {
       for (let count = 0; count < 50; count++) writeFileSync(one.at(`file-${count}`), String(count));
-      const { finalSync } = await one.engine.final(Date.now() + 60_000);
+      const { finalSync } = await one.engine.final(AbortSignal.timeout(60_000));
       expect(finalSync).to.include({ ok: true });
       expect(finalSync.receipt).to.be.a('string');
       expect(asked, 'once for all that were under way').to.equal(1);

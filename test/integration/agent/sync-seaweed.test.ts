@@ -85,7 +85,7 @@ describe('agent: on a real S3 server', function () {
     expect(error, 'the failure is told').not.to.equal(null);
     fs.writeFileSync(replica.at('meanwhile'), 'work goes on');
     await weed.start();
-    const { exitCode, finalSync } = await replica.engine.final(Date.now() + 40_000);
+    const { exitCode, finalSync } = await replica.engine.final(AbortSignal.timeout(40_000));
     expect([exitCode, finalSync.files]).to.deep.equal([0, 301]);
     const other = await new Replica(shared, { prefix: 'killed' }).start();
     expect(other.tree()).to.deep.equal(replica.tree());

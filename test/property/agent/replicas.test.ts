@@ -1,9 +1,11 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { FakeS3 } from '../../fakes/s3.js';
+import { inTime } from '../../support/in-time.js';
 import { convergence } from '../../support/agent/world/convergence.js';
 
 const RUNS = Number(process.env.BERTH_PROPERTY_RUNS ?? 60);
+const TIMEOUT_MS = 60_000 + RUNS * 1_000;
 /** Stories among which one has to show that a condition was needed. */
 const MUTANT_RUNS = 1_000;
 
@@ -15,11 +17,11 @@ const BLIND: Record<string, FakeS3['heeds']> = {
 };
 
 describe('agent: replicas on one bucket', function () {
-  this.timeout(60_000 + RUNS * 1_000);
+  this.timeout(TIMEOUT_MS);
 
   for (const count of [2, 3]) {
     it(`never lose a version that nobody wanted gone, and agree in the end (${count} replicas, ${RUNS} stories)`, () =>
-      fc.assert(convergence(count), { numRuns: RUNS }));
+      fc.assert(convergence(count), { numRuns: RUNS, ...inTime(TIMEOUT_MS) }));
   }
 
   for (const [condition, heeds] of Object.entries(BLIND)) {

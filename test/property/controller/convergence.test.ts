@@ -17,6 +17,7 @@ import { StartQueue } from '../../../controller/reconcile/start-queue.js';
 import { createReconciler } from '../../../controller/reconcile/reconciler.js';
 import { FakeClock } from '../../fakes/clock.js';
 import { FakeCluster } from '../../fakes/cluster.js';
+import { inTime } from '../../support/in-time.js';
 import { PHASES_AFTER } from '../../support/phases.js';
 import { declare, ID, POLICY, reportOf, saved } from '../../support/planning.js';
 
@@ -64,6 +65,8 @@ const events: fc.Arbitrary<Event> = fc.oneof(
 /** Between two attempts of a rescue; what comes later is no part of a story. */
 const LONGEST_WAIT_MS = 3_600_000;
 const RAM_DISK = '/dev/shm';
+const RUNS = Number(process.env['BERTH_PROPERTY_RUNS'] ?? 100);
+const TIMEOUT_MS = 60_000 + RUNS * 500;
 type Reconcile = ReturnType<typeof createReconciler>;
 
 /** The controller's real reconciler on a fake engine, with an agent that reports at its end. */
@@ -278,10 +281,9 @@ class Story {
 }
 
 describe('Controller: whatever happens, in whatever order', function () {
-  this.timeout(300_000);
-  const runs = Number(process.env['BERTH_PROPERTY_RUNS'] ?? 100);
+  this.timeout(TIMEOUT_MS);
 
-  it(`comes to what is declared, makes nothing twice, loses no file (${runs} stories)`, async () => {
+  it(`comes to what is declared, makes nothing twice, loses no file (${RUNS} stories)`, async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(events, { minLength: 5, maxLength: 40 }), async (story) => {
         const folder = await mkdtemp(path.join(existsSync(RAM_DISK) ? RAM_DISK : tmpdir(), 'berth-story-'));
@@ -296,7 +298,7 @@ describe('Controller: whatever happens, in whatever order', function () {
           await rm(folder, { recursive: true, force: true });
         }
       }),
-      { numRuns: runs },
+      { numRuns: RUNS, ...inTime(TIMEOUT_MS) },
     );
   });
 });

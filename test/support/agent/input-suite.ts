@@ -51,7 +51,7 @@ export function inputSuite(name: string, serverFor: () => Server): void {
       expect(refused.examples[0]).to.match(/bad\/\d+$/);
       fs.writeFileSync(one.at('work'), 'goes on');
       await one.engine.pull();
-      const { exitCode } = await one.engine.final(Date.now() + 20_000);
+      const { exitCode } = await one.engine.final(AbortSignal.timeout(20_000));
       expect([exitCode, one.engine.status().refused.count]).to.deep.equal([0, 1_000]);
       const kept = Object.keys(await inBucket()).filter((path) => path.startsWith('bad/'));
       expect(kept).to.have.lengthOf(1_000);

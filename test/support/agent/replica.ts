@@ -36,6 +36,7 @@ export class Replica {
         ...(this.options.run === undefined ? {} : { run: this.options.run }),
         retry: { attempts: 3, baseMs: 1, maxMs: 2 },
         restoreRetry: { attempts: Infinity, baseMs: 1, maxMs: 2 },
+        finalRetry: { attempts: Infinity, baseMs: 1, maxMs: 2 },
       },
       this.s3,
       this.options.log ?? silentLogger(),

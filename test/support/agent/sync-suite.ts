@@ -261,7 +261,7 @@ export function syncSuite(name: string, serverFor: () => Server): void {
     it('says how the final sync went', async () => {
       const one = await started();
       fs.writeFileSync(one.at('last'), 'words');
-      const { finalSync, exitCode } = await one.engine.final(Date.now() + 5_000);
+      const { finalSync, exitCode } = await one.engine.final(AbortSignal.timeout(5_000));
       expect(exitCode).to.equal(0);
       expect(finalSync).to.include({ ok: true, files: 1, bytes: 5, failed: 0 });
       expect(await inBucket()).to.deep.equal({ last: 'words' });

@@ -30,7 +30,7 @@ describe("agent: the user's home", () => {
       silentLogger(),
     );
   const never = new AbortController().signal;
-  const inAMinute = () => Date.now() + 60_000;
+  const inAMinute = () => AbortSignal.timeout(60_000);
 
   it('comes back in another workspace on the same bucket, without its caches', async () => {
     const one = await open('one', 'team/a');

@@ -104,7 +104,7 @@ describe('agent: sync when things go wrong', () => {
     for (let i = 0; i < 100; i++) fs.writeFileSync(replica.at(`f${i}`), 'x');
     s3.fault = () => new S3Error('bucket', 'AccessDenied', 'no', 403);
     s3.calls = [];
-    const { exitCode, finalSync } = await replica.engine.final(Date.now() + 60_000);
+    const { exitCode, finalSync } = await replica.engine.final(AbortSignal.timeout(60_000));
     expect(exitCode).to.equal(76);
     expect(finalSync).to.include({ ok: false, failed: 100 });
     expect(finalSync.message).to.contain('AccessDenied').and.contain('100 files are not in the bucket');
@@ -149,11 +149,11 @@ describe('agent: sync when things go wrong', () => {
 
     it('ends the last sync for a person to act, but only when no deletion made room', async () => {
       fs.writeFileSync(replica.at('new'), 'waits');
-      const first = await replica.engine.final(Date.now() + 60_000);
+      const first = await replica.engine.final(AbortSignal.timeout(60_000));
       expect([first.exitCode, first.finalSync.ok]).to.deep.equal([76, false]);
       fs.rmSync(replica.at('old'));
       s3.fault = ({ method }) => (method === 'put' && s3.objects.has('old') ? full : null);
-      const second = await replica.engine.final(Date.now() + 60_000);
+      const second = await replica.engine.final(AbortSignal.timeout(60_000));
       expect([second.exitCode, second.finalSync.ok]).to.deep.equal([0, true]);
       expect(bucket()).to.include({ new: 'waits' });
     });
@@ -164,7 +164,7 @@ describe('agent: sync when things go wrong', () => {
     fs.writeFileSync(replica.at('f'), 'x');
     s3.fault = () => 'dropBefore';
     const begun = Date.now();
-    const { exitCode } = await replica.engine.final(Date.now() + 300);
+    const { exitCode } = await replica.engine.final(AbortSignal.timeout(300));
     expect(exitCode).to.equal(75);
     expect(Date.now() - begun).to.be.below(1500);
   });
@@ -174,9 +174,25 @@ describe('agent: sync when things go wrong', () => {
     fs.writeFileSync(replica.at('f'), 'x');
     let failures = 5;
     s3.fault = () => (failures-- > 0 ? 'dropBefore' : null);
-    const { exitCode } = await replica.engine.final(Date.now() + 20_000);
+    const { exitCode } = await replica.engine.final(AbortSignal.timeout(20_000));
     expect(exitCode).to.equal(0);
     expect(bucket()).to.deep.equal({ f: 'x' });
+  });
+
+  it('is not given up early because somebody set the clock meanwhile', async () => {
+    let now = Date.now();
+    const other = new Replica(s3, { now: () => (now += 3_600_000) });
+    try {
+      await other.start();
+      fs.writeFileSync(other.at('f'), 'x');
+      let failures = 5;
+      s3.fault = () => (failures-- > 0 ? 'dropBefore' : null);
+      const { exitCode } = await other.engine.final(AbortSignal.timeout(20_000));
+      expect(exitCode).to.equal(0);
+      expect(bucket()).to.deep.equal({ f: 'x' });
+    } finally {
+      other.dispose();
+    }
   });
 
   it('deletes nothing after a restore that was broken off, and loses no local change', async () => {
@@ -194,7 +210,7 @@ describe('agent: sync when things go wrong', () => {
     );
     s3.fault = () => null;
     fs.writeFileSync(replica.at('local'), 'only here');
-    const { exitCode, finalSync } = await replica.engine.final(Date.now() + 5_000);
+    const { exitCode, finalSync } = await replica.engine.final(AbortSignal.timeout(5_000));
     expect([exitCode, finalSync.ok]).to.deep.equal([0, true]);
     expect(Object.keys(bucket())).to.have.lengthOf(51);
     await replica.start();
@@ -216,7 +232,7 @@ describe('agent: sync when things go wrong', () => {
       () => undefined,
     );
     s3.fault = () => null;
-    const { exitCode } = await replica.engine.final(Date.now() + 5_000);
+    const { exitCode } = await replica.engine.final(AbortSignal.timeout(5_000));
     expect(exitCode).to.equal(0);
     expect(Object.keys(bucket())).to.deep.equal(['f0', 'f1', 'f2', 'f4']);
   });
@@ -321,7 +337,7 @@ describe('agent: sync when things go wrong', () => {
     entry![9] = Number(stat.ctimeNs / 1_000_000n) + 1;
     writeEntries([entry!]);
     await replica.open();
-    const { exitCode } = await replica.engine.final(Date.now() + 5_000);
+    const { exitCode } = await replica.engine.final(AbortSignal.timeout(5_000));
     expect([exitCode, s3.text('f')]).to.deep.equal([0, 'two']);
   });
 

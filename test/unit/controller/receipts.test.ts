@@ -18,7 +18,7 @@ describe('reading a receipt back', () => {
     await replica.start();
     fs.writeFileSync(replica.at('a'), 'one');
     fs.writeFileSync(replica.at('b'), 'two');
-    const { finalSync } = await replica.engine.final(Date.now() + 60_000);
+    const { finalSync } = await replica.engine.final(AbortSignal.timeout(60_000));
     manifest = finalSync.receipt ?? '';
   });
   afterEach(() => replica.dispose());

@@ -31,7 +31,7 @@ export async function live(
     await world.calm();
     const disks = world.members.map(({ replica }) => contentsOf(replica));
     for (const { replica } of world.members) {
-      const { exitCode } = await replica.engine.final(world.now() + 20_000);
+      const { exitCode } = await replica.engine.final(AbortSignal.timeout(20_000));
       expect(exitCode).to.equal(0);
     }
     if (settledBy === 'restart') await settle(world.members);

@@ -50,13 +50,24 @@ export class Life {
 
   /** Lets the agent restore until it is done, or told to stop with this request, counted from 1. */
   async restoreUntil(request: number): Promise<void> {
-    const stop = new AbortController();
-    this.alarm = { at: request, ring: () => stop.abort(new Error('stopping')) };
+    const stop = this.abortedWith(request);
     await this.replica.engine
-      .restore(stop.signal, () => undefined)
+      .restore(stop, () => undefined)
       .catch((error: unknown) => {
-        if (!stop.signal.aborted) throw error;
+        if (!stop.aborted) throw error;
       });
+  }
+
+  /** Lets the agent sync a last time until it is done, or told to give up with this request, counted from 1. */
+  async finalUntil(request: number): Promise<void> {
+    await this.replica.engine.final(this.abortedWith(request));
+  }
+
+  private abortedWith(request: number): AbortSignal {
+    const stop = new AbortController();
+    this.requests = 0;
+    this.alarm = { at: request, ring: () => stop.abort(new Error('stopping')) };
+    return stop.signal;
   }
 
   private get stateFile(): string {

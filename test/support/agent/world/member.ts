@@ -39,11 +39,16 @@ export class Member {
     else await restore(this.replica.engine);
   }
 
-  /** A new agent is told to stop with the n-th request of its restore, and syncs a last time. */
-  async stopEarly(request: number, deadline: () => number): Promise<void> {
+  /**
+   * A new agent is told to stop with a request of its restore, and syncs a last time until it is told to give up.
+   *
+   * @param request - of the restore, counted from 1
+   * @param deadline - request of the last sync, counted from 1
+   */
+  async stopEarly(request: number, deadline: number): Promise<void> {
     await this.open();
     await this.life.restoreUntil(request);
-    await this.replica.engine.final(deadline());
+    await this.life.finalUntil(deadline);
   }
 
   private async open(): Promise<void> {

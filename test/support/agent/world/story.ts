@@ -16,8 +16,8 @@ export type Step =
     }
   | { do: 'restart' | 'forget'; who: number }
   | { do: 'die'; who: number; while: 'restore' | 'pull' | 'cycle' | 'final'; death: Death }
-  /** SIGTERM comes with the n-th request of a restore. */
-  | { do: 'stopEarly'; who: number; request: number }
+  /** SIGTERM comes with the n-th request of a restore, the deadline with the n-th of the sync after it. */
+  | { do: 'stopEarly'; who: number; request: number; deadline: number }
   /** What befalls every n-th request from now on. */
   | { do: 'fault'; fault: FaultKind; every: number }
   /** Time passes, so that what was read lately is no longer uncertain. */
@@ -103,6 +103,7 @@ export function storyOf(members: number): fc.Arbitrary<Story> {
         do: fc.constant('stopEarly' as const),
         who,
         request: fc.integer({ min: 1, max: 12 }),
+        deadline: fc.integer({ min: 1, max: 40 }),
       }),
     },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('forget' as const), who }) },

@@ -21,6 +21,7 @@ const SLOW = 12;
 const WAIT_MS = 3_000;
 /** Requests that a fault may befall; a start tries again and again, and would meet it for ever. */
 const MAX_HITS = 30;
+const NEVER = new AbortController().signal;
 
 /** Workspaces on one bucket, with a witness at the server who remembers what each of them has seen. */
 export class World {
@@ -35,6 +36,7 @@ export class World {
   private requests = 0;
   private hits = 0;
   private aheadMs = 0;
+  private readonly began = Date.now() - performance.now();
 
   /** @param heeds - which conditions the server looks at; by default all */
   constructor(
@@ -49,7 +51,8 @@ export class World {
     });
   }
 
-  now = (): number => Date.now() + this.aheadMs;
+  /** Near the clock of the files, which is the machine's, but nobody sets it while a story is told. */
+  now = (): number => this.began + performance.now() + this.aheadMs;
 
   async perform(step: Step): Promise<void> {
     switch (step.do) {
@@ -65,7 +68,7 @@ export class World {
       case 'die':
         return this.die(step);
       case 'stopEarly':
-        return this.stopEarly(this.member(step.who), step.request);
+        return this.stopEarly(this.member(step.who), step.request, step.deadline);
       case 'fault':
         return this.setFault(step.fault, step.every);
       case 'wait':
@@ -102,9 +105,9 @@ export class World {
     await member.start();
   }
 
-  private async stopEarly(member: Member, request: number): Promise<void> {
+  private async stopEarly(member: Member, request: number, deadline: number): Promise<void> {
     if (this.fault === 'away') this.setFault('none');
-    await member.stopEarly(request, () => this.now() + 200);
+    await member.stopEarly(request, deadline);
     await this.start(member);
   }
 
@@ -139,7 +142,7 @@ export class World {
     if (work === 'restore') await member.start(death);
     else
       await member.life.untilDeath(death, (engine) =>
-        work === 'final' ? engine.final(this.now() + 200) : engine[work](),
+        work === 'final' ? engine.final(NEVER) : engine[work](),
       );
     await this.start(member);
   }
