@@ -1,6 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { sleep } from '../../shared/clock.js';
 
+/** How long killed processes are waited for: one that waits for a disk ends late. */
+const KILLED_MS = 5_000;
+
 /** Processes of a user, by their real user id. */
 function processesOf(uid: number): number[] {
   return readdirSync('/proc')
@@ -25,20 +28,20 @@ export function ownsProcessTable(ppid = process.ppid): boolean {
 /**
  * Ends what the user's processes started in process groups of their own (terminals, servers in the
  * background), so that nothing writes to the workspace during the final sync. Only to be called where
- * all processes of the user are this workspace's.
+ * all processes of the user are this workspace's. Resolves when they are gone.
  *
  * @param graceMs - between TERM and KILL
  */
 export async function endStragglers(uid: number, graceMs: number): Promise<void> {
-  const deadline = performance.now() + graceMs;
+  const begun = performance.now();
   signalAll(processesOf(uid), 'SIGTERM');
   // Interactive shells ignore TERM and end on HUP.
   signalAll(processesOf(uid), 'SIGHUP');
-  while (processesOf(uid).length > 0) {
-    if (performance.now() >= deadline) {
-      signalAll(processesOf(uid), 'SIGKILL');
-      return;
-    }
+  for (let left = processesOf(uid); left.length > 0; left = processesOf(uid)) {
+    const passedMs = performance.now() - begun;
+    if (passedMs >= graceMs + KILLED_MS) return;
+    // Again and again: one that starts others all the time has new ones by now.
+    if (passedMs >= graceMs) signalAll(left, 'SIGKILL');
     await sleep(25);
   }
 }
