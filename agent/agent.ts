@@ -75,6 +75,7 @@ export class Agent {
   private readonly disk: DiskWatch;
   private killsTold = 0;
   private readonly cancelRestore = new AbortController();
+  private restoring: Promise<void> = Promise.resolve();
   /** On the clock of `performance.now()`, which nobody sets. */
   private stopDeadline = Infinity;
 
@@ -158,7 +159,8 @@ export class Agent {
         this.reporter.tell();
         return;
       case 'restore':
-        return this.background(this.restore());
+        this.restoring = this.restore();
+        return this.background(this.restoring);
       case 'cancelRestore':
         return this.cancelRestore.abort(new Error('the workspace is stopping'));
       case 'startServices':
@@ -279,7 +281,9 @@ export class Agent {
     if (this.parts.owner && ownsProcessTable()) await endStragglers(USER.uid, SERVICE_GRACE_MS / 2);
     await Promise.all(this.servers.map(shut));
     this.webListening = false;
-    const giveUp = AbortSignal.timeout(Math.max(0, this.stopDeadline - performance.now()));
+    // One that was broken off has answers under way still, and an engine does one job at a time.
+    await this.restoring;
+    const giveUp = AbortSignal.timeout(Math.max(0, Math.round(this.stopDeadline - performance.now())));
     const { finalSync, exitCode } = await engine.final(giveUp);
     // After the work, which matters more, and only if there was any.
     if (restored) await home.final(giveUp);

@@ -45,7 +45,7 @@ export async function rescue({ config, engine, home, log }: RescueParts): Promis
   const reporter = new Reporter(settings, report, log);
   reporter.start();
   reporter.tell();
-  const giveUp = AbortSignal.timeout(Math.max(0, config.BERTH_STOP_GRACE * 1000 - REPORT_MS));
+  const giveUp = AbortSignal.timeout(Math.max(0, Math.round(config.BERTH_STOP_GRACE * 1000) - REPORT_MS));
   const outcome = await save(engine, giveUp);
   const { finalSync } = outcome;
   ended.finalSync = finalSync;

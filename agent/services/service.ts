@@ -98,6 +98,7 @@ export class Service {
     const { spec, options } = this;
     // A socket of an earlier run would be taken for a sign of life.
     if (spec.ready && 'socket' in spec.ready) await rm(spec.ready.socket, { force: true });
+    this.halt.signal.throwIfAborted();
     const [program = '', ...args] = options.wrap(spec.command);
     const child = spawn(program, args, {
       cwd: spec.cwd,

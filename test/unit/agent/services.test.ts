@@ -64,6 +64,18 @@ describe('agent: services', () => {
     }
   };
 
+  it('ends at every moment of a start', async () => {
+    for (let turns = 0; turns < 12; turns++) {
+      const one = service(`echo $$ >> pids; exec sleep 60`, {
+        ready: { socket: path.join(folder, 'socket') },
+      });
+      one.start([]);
+      for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+      await one.stop(200);
+    }
+    expect(lines('pids').filter(isAlive)).to.deep.equal([]);
+  });
+
   it('builds the environment from nothing', async () => {
     process.env.AWS_SECRET_ACCESS_KEY = 'must not be seen';
     try {
