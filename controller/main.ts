@@ -75,9 +75,11 @@ async function main(): Promise<void> {
 function createMetricsServer(metrics: Metrics): http.Server {
   return http.createServer((request, response) => {
     if (request.url === '/metrics') {
-      void metrics.registry.metrics().then((text) => {
-        response.writeHead(200, { 'Content-Type': metrics.registry.contentType }).end(text);
-      });
+      void metrics.registry.metrics().then(
+        (text) => response.writeHead(200, { 'Content-Type': metrics.registry.contentType }).end(text),
+        // One series that cannot be told is no reason to end.
+        (error: unknown) => response.writeHead(500).end(`${messageOf(error)}\n`),
+      );
     } else if (request.url === '/healthz') {
       response.writeHead(200, { 'Content-Type': 'text/plain' }).end('ok\n');
     } else {

@@ -26,8 +26,11 @@ export function watchFolder(folder: string, onChange: (name: string) => void, si
         // So the system tells of the folder's own end.
         if (name === path.basename(folder)) watched = null;
       });
-      // It was removed this very moment: the next look finds out.
-      begun.on('error', () => begun.close());
+      // It was removed this very moment, or the system gave up: the next look begins anew.
+      begun.on('error', () => {
+        begun.close();
+        watched = null;
+      });
       return begun;
     } catch {
       return null;
