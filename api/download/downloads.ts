@@ -8,6 +8,8 @@ import { BucketReader } from './bucket-reader.js';
 
 /** Downloads at once: each holds some megabytes and keeps the S3 server busy. */
 const MAX_DOWNLOADS = 4;
+/** Who reads slowly shall not have all of them. */
+const MAX_FOR_A_KEY = 3;
 /** Of many objects that cannot be files the log names some. */
 const MAX_NAMED = 20;
 
@@ -18,7 +20,8 @@ export interface DownloadsOptions {
 
 /** Workspaces' files, read from their buckets. */
 export class Downloads {
-  private running = 0;
+  /** Ids of the keys whose downloads are under way, one for each. */
+  private readonly running: string[] = [];
 
   constructor(private readonly options: DownloadsOptions) {}
 
@@ -26,6 +29,7 @@ export class Downloads {
    * Hands the files of a workspace, as its bucket has them, to `send`: a tar in pieces. It is called only
    * once the first piece is there; a failure after that is thrown where the pieces are read.
    *
+   * @param key - id of the API key that asks
    * @param gone - aborted when nobody wants the files any more
    * @throws Problem `BERTH_WORKSPACE_UNKNOWN`, `BERTH_SPEC_INVALID`, `BERTH_BUSY`, `BERTH_NOT_READY`,
    *   `BERTH_S3_REFUSED`, `BERTH_S3_UNAVAILABLE`
@@ -33,11 +37,11 @@ export class Downloads {
   async tar(
     id: string,
     { bucket, prefix }: { bucket: string; prefix: string },
+    key: string,
     gone: AbortSignal,
     send: (pieces: AsyncIterable<Buffer>) => Promise<void>,
   ): Promise<void> {
-    if (this.running >= MAX_DOWNLOADS) throw busy();
-    this.running += 1;
+    this.begin(key);
     const ended = new AbortController();
     const signal = AbortSignal.any([gone, ended.signal]);
     // One listener a request under way is no leak.
@@ -54,8 +58,15 @@ export class Downloads {
     } finally {
       ended.abort();
       close();
-      this.running -= 1;
+      this.running.splice(this.running.indexOf(key), 1);
     }
+  }
+
+  private begin(key: string): void {
+    const own = this.running.filter((other) => other === key).length;
+    if (own >= MAX_FOR_A_KEY) throw busy(`${own} downloads of this key`);
+    if (this.running.length >= MAX_DOWNLOADS) throw busy(`${this.running.length} downloads`);
+    this.running.push(key);
   }
 
   private async open(bucket: string) {
@@ -108,8 +119,8 @@ function problemOf(error: S3Error, bucket: string): Problem {
     : new Problem('BERTH_S3_REFUSED', detail, { cause: error });
 }
 
-function busy(): Problem {
-  return new Problem('BERTH_BUSY', `${MAX_DOWNLOADS} downloads are under way already; try again.`, {
+function busy(underWay: string): Problem {
+  return new Problem('BERTH_BUSY', `${underWay} are under way already; try again.`, {
     headers: { 'Retry-After': '10' },
   });
 }

@@ -18,9 +18,10 @@ export function filesRouter(workspaces: Workspaces, downloads: Downloads): Route
     .get(noParameters, async (request, response) => {
       const { id } = request.params;
       const gone = goneSignal(response);
-      const target = await workspaces.as(ownerOf(response)).target(id);
+      const owner = ownerOf(response);
+      const target = await workspaces.as(owner).target(id);
       try {
-        await downloads.tar(id, target, gone, async (pieces) => {
+        await downloads.tar(id, target, owner.id, gone, async (pieces) => {
           response.set({
             'Content-Type': 'application/x-tar',
             'Content-Disposition': `attachment; filename="${id}.tar"`,

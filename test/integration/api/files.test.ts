@@ -3,13 +3,15 @@ import http, { type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Readable } from 'node:stream';
+import bcrypt from 'bcryptjs';
 import { expect } from 'chai';
+import { openKeyFile } from '../../../api/auth/key-file.js';
 import type { OpenBucket } from '../../../api/download/buckets.js';
 import { S3Error } from '../../../shared/s3/s3-error.js';
 import { FakeS3 } from '../../fakes/s3.js';
 import { treeOf, untar } from '../../support/untar.js';
 import { desired, observed, stopped } from '../../unit/api/fixtures.js';
-import { eventually, KEY, TestApi } from './support.js';
+import { eventually, KEY, SECRET, TestApi } from './support.js';
 
 const FILES = '/api/containers/one/files.tar';
 const MIB = 1024 * 1024;
@@ -41,9 +43,9 @@ describe('the files of a workspace over the API', function () {
   });
 
   /** An answer whose body is not read yet. */
-  function download(): Promise<IncomingMessage> {
+  function download(key = KEY): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
-      const headers = { Authorization: `Bearer ${KEY}` };
+      const headers = { Authorization: `Bearer ${key}` };
       const client = http.get(`${api.url}${FILES}`, { headers, agent: false }, resolve);
       client.once('error', reject);
       clients.push(client);
@@ -222,14 +224,28 @@ describe('the files of a workspace over the API', function () {
     });
   });
 
-  it('are given to four at once, and to the next when one of them has ended', async () => {
+  it('are given to three of a key at once, and to the next when one of them has ended', async () => {
     s3.seed('large', LARGE);
-    const four = await Promise.all([1, 2, 3, 4].map(download));
-    expect(four.map(({ statusCode }) => statusCode)).to.deep.equal([200, 200, 200, 200]);
-    const fifth = await api.call('GET', FILES);
-    expect([fifth.status, fifth.body.code]).to.deep.equal([503, 'BERTH_BUSY']);
-    expect(fifth.headers.get('retry-after')).to.equal('10');
-    four[0]?.destroy();
+    const three = await Promise.all([1, 2, 3].map(() => download()));
+    expect(three.map(({ statusCode }) => statusCode)).to.deep.equal([200, 200, 200]);
+    const fourth = await api.call('GET', FILES);
+    expect([fourth.status, fourth.body.code]).to.deep.equal([503, 'BERTH_BUSY']);
+    expect(fourth.headers.get('retry-after')).to.equal('10');
+    three[0]?.destroy();
     await eventually(async () => (await api.call('HEAD', FILES)).status === 200, 'a free place');
+  });
+
+  it('are there for other keys while one has all of its places, for four at once in all', async () => {
+    const hash = await bcrypt.hash(SECRET, 4);
+    const entry = { name: 'other', hash, createdAt: '2026-01-01T00:00:00.000Z', scope: 'read' as const };
+    const keys = { second: entry, third: entry };
+    await openKeyFile(path.join(api.stateDir, 'keys.yaml')).write({ keys });
+    s3.seed('large', LARGE);
+    await Promise.all([1, 2, 3].map(() => download()));
+    expect((await download(`second_${SECRET}`)).statusCode).to.equal(200);
+    expect((await download(`third_${SECRET}`)).statusCode).to.equal(503);
+    clients[0]?.destroy();
+    const third = { authorization: `Bearer third_${SECRET}` };
+    await eventually(async () => (await api.call('HEAD', FILES, third)).status === 200, 'a free place');
   });
 });
