@@ -102,6 +102,21 @@ describe('agent: desktop', () => {
     source.close();
   });
 
+  it('ends at once, also with a browser that sleeps and answers nothing', async () => {
+    const rfb = await startRfbStandIn(rfbSocket);
+    const browser = net.connect(port, HOST);
+    browser.on('error', () => undefined);
+    browser.write(
+      ['GET /websockify HTTP/1.1', `Host: ${HOST}`, 'Connection: Upgrade', 'Upgrade: websocket'].join(
+        '\r\n',
+      ) + '\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+    );
+    const head = await new Promise<Buffer>((resolve) => browser.once('data', resolve));
+    expect(head.toString()).to.match(/^HTTP\/1\.1 101 /);
+    await shut(server);
+    rfb.close();
+  });
+
   it('lets only its own page connect', async () => {
     const status = (origin: string) =>
       new Promise<number>((resolve) => {
