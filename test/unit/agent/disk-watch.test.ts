@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -53,6 +54,22 @@ describe('The use of the disk', () => {
         expect(told[1]).to.equal(null);
       } finally {
         await disk.stop();
+      }
+    });
+
+    it('no longer than somebody wants to know', async () => {
+      const du = path.join(folder, 'du');
+      await writeFile(du, '#!/bin/sh\necho > "$0.begun"\nexec sleep 60\n', { mode: 0o755 });
+      const { PATH } = process.env;
+      process.env.PATH = `${folder}:${PATH}`;
+      try {
+        const disk = watch(null);
+        disk.start();
+        await eventually('a look', async () => existsSync(`${du}.begun`));
+        await disk.stop();
+        expect(disk.disk).to.equal(null);
+      } finally {
+        process.env.PATH = PATH;
       }
     });
   });
