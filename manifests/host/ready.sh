@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Waits until the API answers through the gateway and says that all parts are ready.
+# Waits until the API answers through the gateway and says that all parts are ready, and so does the bundled S3 server.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 source "$(dirname "$0")/config.sh"
 config_load
 
-readonly API="api.$BERTH_DOMAIN"
+readonly API="api.$BERTH_DOMAIN" S3="s3.$BERTH_DOMAIN"
 mapfile -t TRUST < <(curl_trust)
 # An authority may take minutes, the first time.
 PATIENCE=$([[ "$BERTH_TLS" == acme ]] && echo 300 || echo 120)
@@ -13,6 +13,14 @@ PATIENCE=$([[ "$BERTH_TLS" == acme ]] && echo 300 || echo 120)
 get() { # $1: path; 0 only for an answer below 400
   curl --silent --show-error --fail --output /dev/null --max-time 5 "${TRUST[@]}" \
     --resolve "$API:$BERTH_HTTPS_PORT:127.0.0.1" "https://$API$BERTH_PORT_SUFFIX$1" 2>/dev/null
+}
+
+# Whom it does not know it answers 403; 404 and 502 are the gateway's, which has not found it yet.
+s3_answers() {
+  local status
+  status=$(curl --silent --output /dev/null --write-out '%{http_code}' --max-time 5 "${TRUST[@]}" \
+    --resolve "$S3:$BERTH_HTTPS_PORT:127.0.0.1" "https://$S3$BERTH_PORT_SUFFIX/" 2>/dev/null) || return 1
+  [[ "$status" == 403 ]]
 }
 
 explain() {
@@ -44,3 +52,10 @@ wait_until 60 0.3 get /readyz || {
   fail 'the API answers, but not all parts are ready' "make logs S=controller; then run make up again"
 }
 ok 'the API is ready'
+if bundled_s3; then
+  wait_until "$PATIENCE" 0.3 s3_answers || {
+    explain
+    fail 'the bundled S3 server does not answer through the gateway' "make logs S=s3; then run make up again"
+  }
+  ok 'the bundled S3 server answers'
+fi
