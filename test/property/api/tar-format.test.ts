@@ -4,7 +4,11 @@ import path from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { END_OF_TAR, headerOf, paddingOf, type TarEntry } from '../../../api/download/tar-format.js';
+import { inTime } from '../../support/in-time.js';
 import { untar } from '../../support/untar.js';
+
+const RUNS = Number(process.env['BERTH_PROPERTY_RUNS'] ?? 60);
+const TIMEOUT_MS = 60_000 + RUNS * 200;
 
 /** Names that are legal on Linux, up to the longest. */
 const name = fc
@@ -49,7 +53,7 @@ async function* archive(entries: (TarEntry & { content: Buffer })[]): AsyncGener
 }
 
 describe('api: headers of an archive', function () {
-  this.timeout(60_000);
+  this.timeout(TIMEOUT_MS);
 
   it('carry any name, target, mode and time through the system’s tar', async () => {
     await fc.assert(
@@ -77,7 +81,7 @@ describe('api: headers of an archive', function () {
           rmSync(folder, { recursive: true, force: true });
         }
       }),
-      { numRuns: Number(process.env['BERTH_PROPERTY_RUNS'] ?? 60) },
+      { numRuns: RUNS, ...inTime(TIMEOUT_MS) },
     );
   });
 
