@@ -14,7 +14,7 @@ const EXAMPLES = Number(process.env['BERTH_API_EXAMPLES'] ?? 60);
 
 /** What is written in docs/api.md, for programs. */
 describe('The description of the API', function () {
-  this.timeout(1_800_000);
+  this.timeout(3_600_000);
   const weed = new Seaweed();
   let api: TestApi;
   let folder: string;
