@@ -78,7 +78,8 @@ function noteStart(
   if (observed?.phase !== 'starting') {
     promises.release(id);
     starts.release(id);
-  } else if (observed.declared !== null && actions.some(({ type }) => BEGINNING.has(type))) {
+  } else if (observed.declared !== null && (world.service !== null || actions.some(isBeginning))) {
+    // Also of a start that a controller before this one began.
     promises.promise(id, startBytes(observed.declared.spec.resources));
   } else if (world.service === null && !world.queued) {
     // It waits for something else than its turn, which others can use meanwhile.
@@ -86,7 +87,7 @@ function noteStart(
   }
 }
 
-const BEGINNING: ReadonlySet<Action['type']> = new Set(['createNetwork', 'createService']);
+const isBeginning = ({ type }: Action) => type === 'createNetwork' || type === 'createService';
 
 async function save(deps: ReconcilerDeps, id: string, before: Observed | null, after: Observed | null) {
   if (after === null || (before !== null && isSame(before, after))) return;
