@@ -42,6 +42,7 @@ echo "==> Setting up the engine, the images and a Berth of this run's own (after
 manifests/host/test-packages.sh
 own_berth_up
 
+part 'Programs that tests need' npx --no-install tsx test/support/fetch-programs.ts
 part 'Host scripts' mocha 'test/host/**/*.test.ts'
 part 'Integration tests' mocha --parallel --jobs 2 'test/integration/**/*.test.ts'
 part 'Contract tests' mocha 'test/contract/**/*.test.ts'

@@ -78,9 +78,17 @@ describe('agent: on a real S3 server', function () {
   it('loses nothing when the server is killed while files are sent', async () => {
     const replica = await new Replica(shared, { prefix: 'killed' }).start();
     for (let i = 0; i < 300; i++) fs.writeFileSync(replica.at(`f${i}`), `content ${i}`);
-    const first = replica.engine.cycle();
-    setTimeout(() => void weed.kill(), 150);
-    await first;
+    const killed: Promise<void>[] = [];
+    let sent = 0;
+    const put = shared.put.bind(shared);
+    shared.put = (...args) => {
+      if (++sent === 50) killed.push(weed.kill());
+      return put(...args);
+    };
+    await replica.engine.cycle();
+    shared.put = put;
+    await Promise.all(killed);
+    expect(killed).to.have.length(1);
     const { error } = replica.engine.status();
     expect(error, 'the failure is told').not.to.equal(null);
     fs.writeFileSync(replica.at('meanwhile'), 'work goes on');

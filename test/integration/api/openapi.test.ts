@@ -5,7 +5,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { Seaweed } from '../../support/agent/seaweed.js';
-import { wheelProgram } from '../../support/wheels.js';
+import { schemathesis } from '../../support/schemathesis.js';
 import { desired } from '../../unit/api/fixtures.js';
 import { KEY, system, TestApi } from './support.js';
 
@@ -48,7 +48,7 @@ describe('The description of the API', function () {
   });
 
   it(`holds for what Schemathesis makes of it (${EXAMPLES} examples a call)`, async () => {
-    const program = wheelProgram('schemathesis', 'schemathesis==4.32.5', 'schemathesis');
+    const program = schemathesis();
     const args = ['--config-file', path.resolve('test/integration/api/schemathesis.toml')];
     const call = ['run', `${api.url}/openapi.json`, '--url', api.url];
     const options = ['-H', `Authorization: Bearer ${KEY}`, '--max-examples', String(EXAMPLES), '--no-color'];

@@ -7,6 +7,7 @@ import path from 'node:path';
 import bcrypt from 'bcryptjs';
 import { expect } from 'chai';
 import { openKeyFile } from '../../../api/auth/key-file.js';
+import { freePorts } from '../../support/ports.js';
 import { eventually } from './support.js';
 
 interface Ended {
@@ -68,7 +69,7 @@ describe('the programs', () => {
       expect(entries[newId]?.labels).to.deep.equal({ team: 'a', env: 'test' });
       expect(entries[newId]?.buckets).to.deep.equal(['team-a-*', 'shared/team-a']);
       const graceMs = Date.parse(entries[id]?.expiresAt ?? '') - Date.now();
-      expect(graceMs).to.be.within(3_500_000, 3_600_000);
+      expect(graceMs).to.be.within(3_300_000, 3_600_000);
       expect((await keys('revoke', id)).code).to.equal(0);
       expect((await keys('list')).stdout)
         .to.contain(newId)
@@ -102,17 +103,8 @@ describe('the programs', () => {
   describe('api', function () {
     this.timeout(30_000);
 
-    async function freePort(): Promise<number> {
-      const server = createServer().listen(0, '127.0.0.1');
-      await once(server, 'listening');
-      const { port } = server.address() as AddressInfo;
-      server.close();
-      await once(server, 'close');
-      return port;
-    }
-
     async function startApi(env: Record<string, string> = {}) {
-      const port = await freePort();
+      const [port = 0] = await freePorts(1);
       const running = start('api/main.ts', [], {
         BERTH_API_PORT: String(port),
         BERTH_API_HOST: '127.0.0.1',
@@ -153,7 +145,8 @@ describe('the programs', () => {
       expect((await waiting).status).to.equal(202);
       const { code, stdout: log, stderr } = await ended;
       expect([code, stderr]).to.deep.equal([0, '']);
-      expect(performance.now() - began).to.be.below(3000);
+      // Sooner than what is forced.
+      expect(performance.now() - began).to.be.below(7_500);
       const lines = log
         .trim()
         .split('\n')

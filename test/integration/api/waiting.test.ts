@@ -81,7 +81,7 @@ describe('waiting for a workspace', () => {
 
     it('does not take the record of an earlier workspace of the same name for its own', async () => {
       let answer: Answer | null = null;
-      const waiting = start('?wait=3').then((given) => (answer = given));
+      const waiting = start('?wait=5').then((given) => (answer = given));
       await observe('one', (desired) =>
         observed({ ...desired, metadata: { ...desired.metadata, uid: 'earlier' } }),
       );
@@ -113,7 +113,7 @@ describe('waiting for a workspace', () => {
       const { status, body, headers } = await start('?wait=1');
       expect([status, body.status]).to.deep.equal([202, 'starting']);
       expect(headers.get('location')).to.equal('/api/containers/one');
-      expect(performance.now() - began).to.be.within(950, 2000);
+      expect(performance.now() - began).to.be.at.least(950);
     });
 
     it('sees the change without a watcher too', async () => {
@@ -163,6 +163,7 @@ describe('waiting for a workspace', () => {
       desired.read = (id) => (looks.push(id), read(id));
       const options = { body: { bucketId: 'demo', name: 'one' }, signal: leaving.signal };
       await api.call('POST', '/api/containers/start?wait=300', options).catch(() => null);
+      await eventually(() => looks.length >= 3, 'the looks');
       await pause(700);
       // One look whether the name is free, one as the wait begins and ends, one for the links in the view.
       expect(looks).to.have.length(3);

@@ -1,11 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
 import bcrypt from 'bcryptjs';
 import { openRecords } from '../../../shared/store/records.js';
+import { freePorts } from '../../support/ports.js';
 import { eventually } from '../../support/swarm.js';
 import { desired, observed, report } from '../../unit/api/fixtures.js';
 
@@ -26,7 +26,7 @@ describe('While the Docker engine is down', function () {
     await writeFile(path.join(stateDir, 'secrets/s3.env'), 'AWS_ACCESS_KEY_ID=a\nAWS_SECRET_ACCESS_KEY=b\n');
     await writeFile(path.join(stateDir, 'secrets/agent-token.key'), 'ab'.repeat(32));
     await writeFile(path.join(stateDir, 'tls/ca.crt'), '');
-    const [api, metrics, discovery] = await Promise.all([freePort(), freePort(), freePort()]);
+    const [api, metrics, discovery] = await freePorts(3);
     base = `http://127.0.0.1:${api}`;
     metricsUrl = `http://127.0.0.1:${metrics}/metrics`;
     const env = {
@@ -109,14 +109,3 @@ describe('While the Docker engine is down', function () {
     for (const child of processes) expect(child.exitCode).to.equal(null);
   });
 });
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
-}

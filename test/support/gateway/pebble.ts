@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { json, text } from 'node:stream/consumers';
-import { freePorts } from '../agent/seaweed.js';
+import { freePorts } from '../ports.js';
 import { eventually } from '../swarm.js';
 import { Authority } from './authority.js';
 

@@ -11,7 +11,10 @@ import { eventually } from '../../support/swarm.js';
 
 const MIB = 1024 ** 2;
 
-describe('The use of the disk', () => {
+describe('The use of the disk', function () {
+  // It is added up with the least of priorities.
+  this.timeout(70_000);
+
   it('is too much above the share, and when the server has next to nothing left', () => {
     const disk = { usedBytes: 3 * GIB, limitBytes: 3 * GIB, freeBytes: 50 * GIB };
     expect(diskTrouble(disk)).to.equal(null);

@@ -10,9 +10,9 @@ import { silentLogger } from '../../../shared/logger.js';
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function until(what: () => boolean): Promise<void> {
-  const deadline = Date.now() + 5_000;
+  const deadline = performance.now() + 5_000;
   while (!what()) {
-    if (Date.now() > deadline) throw new Error('did not come true');
+    if (performance.now() > deadline) throw new Error('did not come true');
     await wait(10);
   }
 }

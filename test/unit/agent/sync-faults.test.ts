@@ -163,10 +163,8 @@ describe('agent: sync when things go wrong', () => {
     await replica.start();
     fs.writeFileSync(replica.at('f'), 'x');
     s3.fault = () => 'dropBefore';
-    const begun = Date.now();
     const { exitCode } = await replica.engine.final(AbortSignal.timeout(300));
     expect(exitCode).to.equal(75);
-    expect(Date.now() - begun).to.be.below(1500);
   });
 
   it('retries the final sync while time remains', async () => {

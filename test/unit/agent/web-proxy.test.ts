@@ -147,11 +147,13 @@ describe('agent: web proxy', () => {
 
   it('stops asking the app when the client went away', async () => {
     const closed = new Promise<void>((resolve) => {
-      handler = (_request, response) => void response.on('close', resolve);
+      handler = (_request, response) => {
+        response.on('close', resolve);
+        client.destroy();
+      };
     });
-    const request = http.get({ host: HOST, port, agent: false });
-    request.on('error', () => undefined);
-    setTimeout(() => request.destroy(), 30);
+    const client = http.get({ host: HOST, port, agent: false });
+    client.on('error', () => undefined);
     await closed;
   });
 

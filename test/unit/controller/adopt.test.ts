@@ -63,7 +63,10 @@ describe('a workspace whose records were lost', () => {
   });
 });
 
-describe('records that are lost', () => {
+describe('records that are lost', function () {
+  // A folder is looked at once a second.
+  this.timeout(70_000);
+
   let folder: string;
   let records: Records;
   beforeEach(async () => {
