@@ -92,8 +92,11 @@ describe('From inside a hostile workspace', function () {
   for (const row of ROWS) {
     it(`${row} is there`, async () => {
       const { view, targets } = rows.get(row)!;
-      expect(targets).not.to.be.empty;
-      expect(await view.reached(targets)).to.deep.equal(targets);
+      const reached = await view.reached(targets);
+      expect(reached).not.to.be.empty;
+      // The gateway has an address in each workspace's network, and those of other tests come and go.
+      const still = new Set(await view.targets());
+      expect(targets.filter((target) => still.has(target) && !reached.includes(target))).to.deep.equal([]);
     });
     for (const user of USERS) {
       it(`${row} is not reached by ${user}, by any address and port`, async () => {

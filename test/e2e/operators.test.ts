@@ -104,7 +104,8 @@ ${lines}spec:
     await eventually(
       'the file',
       async () => (await berth.shell(other, 'cat /workspace/note 2>/dev/null; true')) === 'work\n',
-      60_000,
+      // It may hear of the other one with its next heartbeat, and pulls after that (docs/sync.md).
+      120_000,
     );
   });
 });

@@ -111,10 +111,19 @@ describe('What a workspace leaves to be read', function () {
     expect(withSecrets(views.map((view) => view.text).join('\n'))).to.deep.equal([]);
   });
 
-  it('only its own service is told the keys to the bucket and its token; keys of the API are hashed', async () => {
+  /** Others' come and go meanwhile: what was asked for is told also when one of them is gone. */
+  async function allServices(): Promise<{ Spec: { Name: string } }[]> {
     const { stdout: ids } = await run('docker', ['service', 'ls', '--quiet']);
-    const { stdout } = await run('docker', ['service', 'inspect', ...ids.trim().split('\n')], options);
-    const services = JSON.parse(stdout) as { Spec: { Name: string } }[];
+    const inspect = run('docker', ['service', 'inspect', ...ids.trim().split('\n')], options);
+    const { stdout } = await inspect.catch((error: { stdout: string; stderr: string }) => {
+      expect(error.stderr).to.contain('no such service');
+      return error;
+    });
+    return JSON.parse(stdout) as { Spec: { Name: string } }[];
+  }
+
+  it('only its own service is told the keys to the bucket and its token; keys of the API are hashed', async () => {
+    const services = await allServices();
     const told = services.filter((service) => withSecrets(JSON.stringify(service)).length > 0);
     expect(told.map(({ Spec }) => Spec.Name)).to.deep.equal([`${berth.stack}-ws-${id}`]);
     expect(withSecrets(await readFile(path.join(berth.stateDir, 'keys.yaml'), 'utf8'))).to.deep.equal([]);

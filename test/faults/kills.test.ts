@@ -71,7 +71,7 @@ describe(`${ROUNDS} rounds of start, edit and stop, with something killed in eac
     await eventually(`nothing left of ${id}`, async () => (await berth.leftOvers(id)).length === 0, SAVED_MS);
     // Traefik learns of it from the controller, which may just be coming back.
     const unrouted = async () => (await berth.request('GET', json.urls.code)).status === 404;
-    await eventually(`${json.urls.code} no longer routed`, unrouted, 30_000);
+    await eventually(`${json.urls.code} no longer routed`, unrouted, SAVED_MS);
     await files.expectInBucket();
   }
 

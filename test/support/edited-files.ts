@@ -7,7 +7,7 @@ export const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
 
 /** Repeats what a kill broke off; what the tests find wrong stays wrong. */
-export async function persistently<T>(work: () => Promise<T>, tries = 30): Promise<T> {
+export async function persistently<T>(work: () => Promise<T>, tries = 240): Promise<T> {
   for (let left = tries; ; left--) {
     try {
       return await work();

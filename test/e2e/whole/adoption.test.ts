@@ -33,7 +33,15 @@ describe('State that is lost under running workspaces', function () {
   });
 
   const remove = (...folders: string[]) =>
-    Promise.all(folders.map((name) => rm(path.join(berth.stateDir, name), { recursive: true, force: true })));
+    Promise.all(
+      folders.map((name) =>
+        // Its records are written meanwhile.
+        rm(path.join(berth.stateDir, name), {
+          ...{ recursive: true, force: true },
+          ...{ maxRetries: 20, retryDelay: 20 },
+        }),
+      ),
+    );
   /** The API, which begins anew on the new folders, is away for a moment. */
   const look = async (id: string) => {
     const { status, json } = await berth.api('GET', `/api/containers/${id}`);

@@ -39,6 +39,7 @@ describe('A person with a browser', function () {
 
   it('edits in VS Code, and what its terminal writes is in the bucket within 20 seconds', async () => {
     const page = await context.newPage();
+    page.setDefaultTimeout(60_000);
     await open(page, view.accessUrls?.code ?? '', '.monaco-workbench');
     await page.locator('.explorer-folders-view').getByText('README.md').first().dblclick({ timeout: 60_000 });
     await page.locator('.editor-group-container .tab').getByText('README.md').waitFor();
@@ -114,12 +115,12 @@ async function open(page: Page, url: string, selector: string): Promise<void> {
   const shows = () =>
     page
       .goto(url)
-      .then(() => page.locator(selector).first().waitFor({ timeout: 20_000 }))
+      .then(() => page.locator(selector).first().waitFor({ timeout: 60_000 }))
       .then(
         () => true,
         () => false,
       );
-  await eventually(`${url} shows ${selector}`, shows, 120_000);
+  await eventually(`${url} shows ${selector}`, shows, 240_000);
 }
 
 /** How many different colours the desktop's canvas shows. */

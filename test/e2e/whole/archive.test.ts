@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
-import { Berth, Bucket, type View } from '../support/berth.js';
-import { eventually } from '../support/swarm.js';
+import { Berth, Bucket, type View } from '../../support/berth.js';
+import { eventually } from '../../support/swarm.js';
 
 const run = promisify(execFile);
 
