@@ -66,6 +66,7 @@ export function firstRecord(input: PlanInput, desired: Desired | null): Observed
 /** The record of a run that begins now. */
 export function beginRun(base: Observed, input: PlanInput, desired: Desired): Observed {
   const runVolumes = Object.values(input.volumesOf(desired));
+  const anew = base.phase === 'stopped' || base.observedGeneration !== generationOf(desired);
   return {
     ...base,
     runId: input.nextRunId,
@@ -86,8 +87,8 @@ export function beginRun(base: Observed, input: PlanInput, desired: Desired): Ob
     rescue: null,
     halt: null,
     health: null,
-    // Whoever starts it anew gives it another chance; the restart itself does not.
-    unhealthyRestart: base.unhealthyRestart?.runId === base.runId ? base.unhealthyRestart : null,
+    // Whoever starts it anew gives it another chance; the restart itself does not, nor a service that gets lost.
+    unhealthyRestart: anew ? null : base.unhealthyRestart,
   };
 }
 

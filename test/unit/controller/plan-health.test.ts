@@ -147,7 +147,16 @@ describe('plan: health of a running workspace (R8)', () => {
   it('gets another restart when somebody starts it anew', () => {
     const checked = new Checked().check(NO_CODE, 3).comeUpAgain();
     expect(checked.observed.unhealthyRestart).not.to.equal(null);
+    const gone = { ...EMPTY_WORLD, volumes: [] };
+    const stopped = { ...checked.observed, phase: 'stopped' as const, stoppedAt: NOW.toISOString() };
+    checked.look(gone, { nextRunId: 'run-3', observed: stopped });
+    expect(checked.observed).to.deep.include({ runId: 'run-3', unhealthyRestart: null });
+  });
+
+  it('gets none because its service got lost meanwhile', () => {
+    const checked = new Checked().check(NO_CODE, 3).comeUpAgain();
     checked.look({ ...EMPTY_WORLD, volumes: [] }, { nextRunId: 'run-3' });
-    expect(checked.observed.unhealthyRestart).to.equal(null);
+    expect(checked.observed.runId).to.equal('run-3');
+    expect(checked.observed.unhealthyRestart?.runId).to.equal('run-1');
   });
 });
