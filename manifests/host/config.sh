@@ -149,8 +149,13 @@ config_control_subnet() {
   echo "$a.$b.$c.0/24"
 }
 
+# Whoever sources this may go elsewhere before it reads the file.
+[[ "${BERTH_ENV_FILE:-/}" == /* ]] || export BERTH_ENV_FILE="$PWD/$BERTH_ENV_FILE"
+
 config_load() {
   local pair name file="${BERTH_ENV_FILE:-$ROOT/.env}"
+  [[ -z "${BERTH_ENV_FILE:-}" || -e "$file" ]] ||
+    fail "BERTH_ENV_FILE names $file, which is not there" 'correct the path; without BERTH_ENV_FILE, .env is read'
   [[ ! -f "$file" ]] || config_read_file "$file"
   for pair in "${config_defaults[@]}"; do
     name=${pair%%=*}

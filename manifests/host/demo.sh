@@ -17,6 +17,12 @@ if [[ ! -e "$DESIRED" ]] && compgen -G "$BERTH_STATE_DIR/archive/*/demo.*.json" 
   exit 0
 fi
 
+# Whose buckets are elsewhere knows which of them are for what.
+if [[ ! -e "$DESIRED" ]] && ! bundled_s3; then
+  note 'no first workspace: on an S3 service of your own, choose its bucket yourself'
+  exit 0
+fi
+
 if [[ ! -e "$DESIRED" ]]; then
   step 'Starting a first workspace on the bucket demo (DEMO=0 leaves it out)'
   cat >"$DESIRED.new" <<YAML
@@ -25,7 +31,7 @@ apiVersion: berth/v1
 kind: Workspace
 metadata:
   id: demo
-  uid: $(new_uid)
+  uid: "$(new_uid)"
 spec:
   bucket: demo
   state: running
@@ -45,7 +51,7 @@ mapfile -t TRUST < <(curl_trust)
 # workspace will do; Traefik itself says 404 (no route) or 502 to 504 (nobody there).
 routed() {
   local host="demo-code.$BERTH_DOMAIN" status
-  status=$(curl --silent --output /dev/null --write-out '%{http_code}' --max-time 5 "${TRUST[@]}" \
+  status=$(curl --noproxy '*' --silent --output /dev/null --write-out '%{http_code}' --max-time 5 "${TRUST[@]}" \
     --resolve "$host:$BERTH_HTTPS_PORT:127.0.0.1" "https://$host$BERTH_PORT_SUFFIX/" || true)
   [[ "$status" != 000 && "$status" != 404 && "$status" != 50[234] ]]
 }
@@ -56,7 +62,7 @@ ended() { [[ "$(field phase)" == stopped && "$(field uid)" == "$(uid_of_file)" ]
 
 if ended; then
   step 'The workspace demo had ended by itself: starting it anew'
-  sed -e '/^ *uid: /d' -e "s/^\( *\)id: demo.*/&\n\1uid: $(new_uid)/" "$DESIRED" >"$DESIRED.new"
+  sed -e '/^ *uid: /d' -e "s/^\( *\)id: demo.*/&\n\1uid: \"$(new_uid)\"/" "$DESIRED" >"$DESIRED.new"
   mv "$DESIRED.new" "$DESIRED"
 fi
 running_or_ended() { running || ended; }

@@ -22,7 +22,9 @@ BERTH_ACME_REVISION=$({ cat "$BERTH_STATE_DIR"/acme/{server-ca.crt,provider.env}
 # folder is shown to the guard; /etc as a whole would show too much.
 BERTH_RESOLVER=/etc/resolv.conf
 [[ ! -d /run/systemd/resolve ]] || BERTH_RESOLVER=/run/systemd/resolve
-export BERTH_CONTROL_IMAGE BERTH_GATEWAY_IMAGE BERTH_GUARD_IMAGE BERTH_SECRETS_REVISION BERTH_TLS_REVISION BERTH_ACME_REVISION BERTH_RESOLVER
+# Where a single file is shown and is replaced, the guard goes on seeing the old one until it is started anew.
+BERTH_RESOLVER_REVISION=$({ [[ -d "$BERTH_RESOLVER" ]] || grep '^nameserver' "$BERTH_RESOLVER" || true; } | revision)
+export BERTH_RESOLVER_REVISION BERTH_CONTROL_IMAGE BERTH_GATEWAY_IMAGE BERTH_GUARD_IMAGE BERTH_SECRETS_REVISION BERTH_TLS_REVISION BERTH_ACME_REVISION BERTH_RESOLVER
 
 files=(--compose-file "$ROOT/manifests/stack.yaml")
 export BERTH_S3_BUNDLED=false

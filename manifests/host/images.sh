@@ -52,8 +52,14 @@ build() { # $1: target
   for proxy in http_proxy https_proxy no_proxy; do
     [[ -z "${!proxy:-}" ]] || extra+=(--build-arg "$proxy")
   done
-  DOCKER_BUILDKIT=1 "$docker" build --progress plain --file "$ROOT/manifests/images/Dockerfile" \
-    --build-arg BASE_IMAGE=berth/base:bookworm "${extra[@]}" --target "$1" --tag "$(name_of "$1")" "$ROOT"
+  # A proxy has a private address as a rule, which the guard keeps containers from.
+  [[ -z "${http_proxy:-}${https_proxy:-}" ]] || extra+=(--network host)
+  # A month's updates of the distribution: the layers below them are made anew once a month.
+  extra+=(--build-arg "UPDATES=$(date +%Y-%m)")
+  # With the modes that files shall have in an image, whatever umask the checkout was made with.
+  tar --create --directory "$ROOT" --mode 'u=rwX,go=rX' "${INPUTS[@]}" |
+    DOCKER_BUILDKIT=1 "$docker" build --progress plain --file manifests/images/Dockerfile \
+      --build-arg BASE_IMAGE=berth/base:bookworm "${extra[@]}" --target "$1" --tag "$(name_of "$1")" -
 }
 
 hash=$(inputs_hash)
@@ -70,7 +76,7 @@ docker=$(builder)
 step "Building the images ${todo[*]} (some minutes the first time, seconds afterwards)"
 declare -A pid_of
 for target in "${todo[@]}"; do
-  build "$target" >"$LOGS/berth-build-$target.log" 2>&1 </dev/null &
+  build "$target" >"$LOGS/berth-build-$target.log" 2>&1 &
   pid_of[$target]=$!
 done
 trap 'kill "${pid_of[@]}" 2>/dev/null || true' INT TERM

@@ -13,5 +13,5 @@ esac
 [[ -d "$BERTH_STATE_DIR" ]] || fail "there is no state folder $BERTH_STATE_DIR" 'run make up first'
 image=$(docker image inspect --format '{{.Id}}' "berth/control:$BERTH_IMAGE_TAG" 2>/dev/null) ||
   fail "the image berth/control:$BERTH_IMAGE_TAG is missing" 'run make up first'
-exec docker run --rm --network none --cap-drop ALL --read-only --env "BERTH_STATE_DIR=$BERTH_STATE_DIR" \
+exec docker run --rm --log-driver none --network none --cap-drop ALL --read-only --env "BERTH_STATE_DIR=$BERTH_STATE_DIR" \
   --volume "$BERTH_STATE_DIR:$BERTH_STATE_DIR" "$image" node /app/keys.mjs "$@"

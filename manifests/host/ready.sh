@@ -11,14 +11,14 @@ mapfile -t TRUST < <(curl_trust)
 PATIENCE=$([[ "$BERTH_TLS" == acme ]] && echo 300 || echo 120)
 # The name is resolved here: a server's own resolver need not know the domain.
 get() { # $1: path; 0 only for an answer below 400
-  curl --silent --show-error --fail --output /dev/null --max-time 5 "${TRUST[@]}" \
+  curl --noproxy '*' --silent --show-error --fail --output /dev/null --max-time 5 "${TRUST[@]}" \
     --resolve "$API:$BERTH_HTTPS_PORT:127.0.0.1" "https://$API$BERTH_PORT_SUFFIX$1" 2>/dev/null
 }
 
 # Whom it does not know it answers 403; 404 and 502 are the gateway's, which has not found it yet.
 s3_answers() {
   local status
-  status=$(curl --silent --output /dev/null --write-out '%{http_code}' --max-time 5 "${TRUST[@]}" \
+  status=$(curl --noproxy '*' --silent --output /dev/null --write-out '%{http_code}' --max-time 5 "${TRUST[@]}" \
     --resolve "$S3:$BERTH_HTTPS_PORT:127.0.0.1" "https://$S3$BERTH_PORT_SUFFIX/" 2>/dev/null) || return 1
   [[ "$status" == 403 ]]
 }
@@ -48,7 +48,7 @@ wait_until "$PATIENCE" 0.3 get /healthz || {
 }
 wait_until 60 0.3 get /readyz || {
   explain
-  curl --silent --insecure --resolve "$API:$BERTH_HTTPS_PORT:127.0.0.1" "https://$API$BERTH_PORT_SUFFIX/readyz" >&2 || true
+  curl --noproxy '*' --silent --insecure --resolve "$API:$BERTH_HTTPS_PORT:127.0.0.1" "https://$API$BERTH_PORT_SUFFIX/readyz" >&2 || true
   fail 'the API answers, but not all parts are ready' "make logs S=controller; then run make up again"
 }
 ok 'the API is ready'

@@ -13,7 +13,7 @@ observed="$BERTH_STATE_DIR/observed/demo.json"
 links_to() { # $1: id
   local trust
   mapfile -t trust < <(curl_trust)
-  [[ -n "${BERTH_FIRST_KEY:-}" ]] && curl --silent --fail --max-time 10 "${trust[@]}" --request POST \
+  [[ -n "${BERTH_FIRST_KEY:-}" ]] && curl --noproxy '*' --silent --fail --max-time 10 "${trust[@]}" --request POST \
     --resolve "api.$BERTH_DOMAIN:$BERTH_HTTPS_PORT:127.0.0.1" --config - "$api/api/containers/$1/access" \
     <<<"header = \"Authorization: Bearer $BERTH_FIRST_KEY\"" || cat "$observed"
 }

@@ -25,10 +25,12 @@ if ! grep -Eq '[$]2[aby][$]' "$BERTH_STATE_DIR/keys.yaml" 2>/dev/null; then
   ok 'made; it is shown at the end'
 fi
 export BERTH_FIRST_KEY
-# The key exists only here: it is shown whatever happens to the later steps.
-trap 'status=$?; ((status == 0)) || [[ -z "$BERTH_FIRST_KEY" ]] || printf "The API key that was made before the failure (shown this once): %s\n" "$BERTH_FIRST_KEY"' EXIT
+# The key exists only here: it is shown whatever happens to the later steps, also when somebody breaks them off.
+shown=''
+trap '[[ -n "$shown" || -z "$BERTH_FIRST_KEY" ]] || printf "The API key that was made before the failure (shown this once): %s\n" "$BERTH_FIRST_KEY"' EXIT
 
 ./deploy.sh
 ./ready.sh
 ./demo.sh
 ./summary.sh
+shown=yes

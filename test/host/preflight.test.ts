@@ -81,12 +81,35 @@ describe('make up checks the machine first', function () {
     }
   });
 
-  it("leaves the ports alone that this stack's own gateway holds", async () => {
+  it('wants less of a disk where the images are built', async () => {
+    await stage().standIn('docker', `[[ "$1 $2" == 'image inspect' ]]`);
+    await free(512);
+    expectSuccess(await stage().script('preflight.sh', ports));
+    await free(511);
+    expectFailure(
+      await stage().script('preflight.sh', ports),
+      /only 511 MiB are free.*512 are needed/,
+      /free some/,
+    );
+  });
+
+  it("leaves the ports alone that this stack's own gateway holds, and no others", async () => {
     const { server, port } = await listen('127.0.0.1');
     const held = { ...ports, BERTH_HTTP_PORT: String(port) };
-    await stage().standIn('docker', `[[ "$*" == *=berth_gateway ]] && echo 0123456789ab`);
+    await stage().standIn(
+      'docker',
+      `[[ "$*" == *"=berth_gateway --filter publish=${port}" ]] && echo 0123456789ab`,
+    );
     try {
       expectSuccess(await stage().script('preflight.sh', held));
+      const foreign = await listen('127.0.0.1');
+      const moved = { ...held, BERTH_HTTPS_PORT: String(foreign.port) };
+      expectFailure(
+        await stage().script('preflight.sh', moved),
+        `port ${foreign.port} is taken`,
+        'BERTH_HTTPS_PORT',
+      );
+      await close(foreign.server);
       const other = await stage().script('preflight.sh', { ...held, BERTH_STACK: 'other' });
       expectFailure(other, `port ${port} is taken`, 'BERTH_HTTP_PORT');
     } finally {

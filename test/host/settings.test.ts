@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { expect } from 'chai';
 import { expectFailure, expectSuccess, fileOfCheckout, stageOfEachTest } from './support.js';
 
@@ -75,9 +76,24 @@ describe('Settings of make up', function () {
       });
     }
 
-    it('need not be there', async () => {
+    it('has to be there where it is named', async () => {
       const answer = await stage().lines('config_load', { BERTH_ENV_FILE: stage().path('none') });
+      expectFailure(
+        answer,
+        `BERTH_ENV_FILE names ${stage().path('none')}, which is not there`,
+        'correct the path',
+      );
+    });
+
+    it('is found from where the command was given, wherever it goes then', async () => {
+      const lines = 'cd /tmp && config_load && echo "$BERTH_STACK"';
+      const file = stage().path('second.env');
+      await writeFile(file, 'BERTH_STACK=second\n');
+      const answer = await stage().lines(lines, {
+        BERTH_ENV_FILE: path.relative(stage().path('manifests/host'), file),
+      });
       expectSuccess(answer);
+      expect(answer.stdout).to.equal('second\n');
     });
   });
 
