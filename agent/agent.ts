@@ -171,7 +171,7 @@ export class Agent {
         this.disk.start();
         return this.homeTicker.start(HOME_INTERVAL_MS);
       case 'waitForTerm':
-        setTimeout(() => this.happen({ type: 'gaveUp' }), FAILED_WAIT_MS).unref();
+        setTimeout(() => this.happen({ type: 'gaveUp' }), FAILED_WAIT_MS);
         return;
       case 'stop':
         return this.background(this.stop(effect.restored));

@@ -17,21 +17,25 @@ export interface AccessClaims {
   life: string;
 }
 
-/** A token that holds, and since when and until when (ms since 1970). */
-export type VerifiedAccess = AccessClaims & { issuedAt: number; expiresAt: number };
+/**
+ * A token that holds (ms since 1970): when it was signed, until when it holds, and when the access that it
+ * carries on was granted. A revocation ends all that was granted before it, whenever it was signed anew.
+ */
+export type VerifiedAccess = AccessClaims & { grantedAt: number; signedAt: number; expiresAt: number };
 
 /**
  * @param key - the content of `secrets/agent-token.key`, hexadecimal; what is signed with it for agents
  *   is of no use here, nor the other way round
+ * @param grantedAt - of the token that this one follows; by default now
  */
 export function signAccess(
   kind: AccessKind,
   { keyId, workspaceId, service, life }: AccessClaims,
-  { key, now, seconds }: { key: string; now: Date; seconds: number },
+  { key, now, seconds, grantedAt }: { key: string; now: Date; seconds: number; grantedAt?: number },
 ): Promise<string> {
   const issued = Math.floor(now.getTime() / 1000);
   // A revocation and a new link may be less than a second apart, and `iat` tells whole seconds.
-  return new SignJWT({ ws: workspaceId, svc: service, life, at: now.getTime() })
+  return new SignJWT({ ws: workspaceId, svc: service, life, at: grantedAt ?? now.getTime() })
     .setProtectedHeader({ alg: ALGORITHM })
     .setSubject(keyId)
     .setAudience(audienceOf(kind))
@@ -48,16 +52,16 @@ export async function verifyAccess(
 ): Promise<VerifiedAccess | null> {
   const options = {
     ...{ algorithms: [ALGORITHM], audience: audienceOf(kind), currentDate: now },
-    requiredClaims: ['sub', 'ws', 'svc', 'life', 'at', 'exp'],
+    requiredClaims: ['sub', 'ws', 'svc', 'life', 'at', 'iat', 'exp'],
   };
   const verified = await jwtVerify(token, secretOf(key), options).catch((): null => null);
   if (verified === null) return null;
-  const { sub, ws, svc, life, at, exp } = verified.payload;
+  const { sub, ws, svc, life, at, iat, exp } = verified.payload;
   const service = SERVICES.find((name) => name === svc);
   if (service === undefined) return null;
   return {
     ...{ keyId: String(sub), workspaceId: String(ws), service, life: String(life) },
-    ...{ issuedAt: Number(at), expiresAt: Number(exp) * 1000 },
+    ...{ grantedAt: Number(at), signedAt: Number(iat) * 1000, expiresAt: Number(exp) * 1000 },
   };
 }
 

@@ -80,7 +80,11 @@ export class Service {
     for (let failures = 0; !signal.aborted;) {
       await untilAborted(Promise.all(after.map((service) => service.whenReady())), signal);
       const startedAt = performance.now();
-      const how = await this.runOnce();
+      const how = await this.runOnce().catch((error: unknown) => {
+        // No memory or no file handle for it: later there may be.
+        this.child = null;
+        return messageOf(error);
+      });
       if (signal.aborted) return;
       failures = performance.now() - startedAt > HEALTHY_MS ? 1 : failures + 1;
       const waitMs = Math.round(backoffMs(failures, RESTART));

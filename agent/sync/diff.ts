@@ -73,7 +73,7 @@ export function isRacy(known: Entry): boolean {
 const ctimeMs = (entry: Entry) => Number(entry.ctimeNs / 1_000_000n);
 
 /** Nothing was seen of it because of one of these folders, not because it is gone. */
-function isHidden(path: string, hidden: ReadonlySet<string>): boolean {
+export function isHidden(path: string, hidden: ReadonlySet<string>): boolean {
   if (hidden.size === 0) return false;
   return hidden.has('') || hidden.has(path) || ancestorsOf(path).some((folder) => hidden.has(folder));
 }

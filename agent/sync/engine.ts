@@ -124,6 +124,11 @@ export class SyncEngine {
     };
   }
 
+  /** Whether the bucket's content was brought to this disk once, in this run or an earlier one. */
+  get restored(): boolean {
+    return this.context.state.complete;
+  }
+
   /** How long the last look at the disk took; it grows with the number of files, not with what changed. */
   get lookMs(): number {
     return this.last?.lookMs ?? 0;

@@ -83,11 +83,17 @@ export class HomeKeeper {
       await this.engine.restore(signal, () => undefined);
     } catch (error) {
       signal.throwIfAborted();
-      this.log.warn('the home could not be restored, work goes on without', { error: messageOf(error) });
+      const next = this.engine.restored
+        ? ''
+        : '; it is not saved either: what is in the bucket would be replaced';
+      this.log.warn(`the home could not be restored, work goes on without${next}`, {
+        error: messageOf(error),
+      });
     }
   }
 
   async cycle(): Promise<void> {
+    if (!this.engine.restored) return;
     try {
       await this.engine.cycle();
     } catch (error) {
@@ -101,6 +107,7 @@ export class HomeKeeper {
    * @param giveUp - comes later than its own limit, or ends it
    */
   async final(giveUp: AbortSignal): Promise<void> {
+    if (!this.engine.restored) return;
     try {
       const { finalSync } = await this.engine.final(AbortSignal.any([giveUp, AbortSignal.timeout(FINAL_MS)]));
       if (!finalSync.ok) this.log.warn('the home was not saved in full', { error: finalSync.message });

@@ -6,7 +6,7 @@ import { fromMetadata } from '../../shared/bucket/metadata.js';
 import { viewOf, type RemoteEntry, type RemoteView } from '../../shared/bucket/view.js';
 import { matchesEtag, openContent } from './content.js';
 import { keyNote, type SyncContext } from './context.js';
-import { RACY_WINDOW_MS } from './diff.js';
+import { isHidden, RACY_WINDOW_MS } from './diff.js';
 import { download } from './download.js';
 import { removeEmptied } from './emptied.js';
 import type { WalkEntry } from './entry.js';
@@ -55,6 +55,7 @@ export async function restore(context: SyncContext, options: RestoreOptions): Pr
     seen.entries.delete(id);
   }
   const plan = planRestore(view.entries, context.state.entries, seen.entries, context.state.complete);
+  await keepLeftOut(context, plan);
   context.refused.clear();
   for (const { key, reason } of view.refused) context.refused.add(key, '', reason);
   const run = new RestoreRun(context, options, seen.entries, view);
@@ -66,6 +67,16 @@ export async function restore(context: SyncContext, options: RestoreOptions): Pr
       count,
       examples: context.refused.examples(MAX_TOLD),
     });
+}
+
+/** What the rules keep on the disk only is not removed because it is not in the bucket. */
+async function keepLeftOut(context: SyncContext, plan: RestorePlan): Promise<void> {
+  if (plan.removeLocal.length === 0) return;
+  context.rules.refresh?.();
+  const leftOut = new Set((await walk(context.root, context.rules)).leftOut);
+  const isKept = (id: EntryId) => isHidden(pathOf(id), leftOut);
+  plan.forget.push(...plan.removeLocal.filter(isKept));
+  plan.removeLocal = plan.removeLocal.filter((id) => !isKept(id));
 }
 
 async function listAll(context: SyncContext, options: RestoreOptions): Promise<ListedObject[]> {

@@ -43,11 +43,17 @@ async function passOn(request: IncomingMessage, response: ServerResponse, appPor
   });
   outgoing.on('response', (incoming) => {
     answered = true;
-    response.writeHead(
-      incoming.statusCode ?? 502,
-      incoming.statusMessage ?? '',
-      toFields(endToEnd(incoming.rawHeaders)),
-    );
+    try {
+      response.writeHead(
+        incoming.statusCode ?? 502,
+        incoming.statusMessage ?? '',
+        toFields(endToEnd(incoming.rawHeaders)),
+      );
+    } catch {
+      // Node takes answers that it does not give: odd numbers, control characters in the words beside them.
+      incoming.destroy();
+      return broken(response);
+    }
     // Server-sent events begin with headers that must not wait for the first event.
     response.flushHeaders();
     pipeline(incoming, response).catch(() => response.destroy());

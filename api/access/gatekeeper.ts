@@ -87,7 +87,7 @@ export class Gatekeeper {
     const link = await this.verify('link', token);
     if (link === null || !(await this.opens(link, question, premises))) return null;
     url.searchParams.delete(LINK_PARAMETER);
-    const setCookie = await this.sessionFor(link.keyId, question, premises);
+    const setCookie = await this.sessionAfter(link, question, premises);
     return { kind: 'lead', location: url.href, setCookie };
   }
 
@@ -99,8 +99,8 @@ export class Gatekeeper {
     if (session !== null) {
       const token = await this.verify('session', session);
       if (token !== null && (await this.opens(token, question, premises))) {
-        const isOld = this.now() - token.issuedAt > token.expiresAt - this.now();
-        return { setCookie: isOld ? await this.sessionFor(token.keyId, question, premises) : null };
+        const isOld = this.now() - token.signedAt > token.expiresAt - this.now();
+        return { setCookie: isOld ? await this.sessionAfter(token, question, premises) : null };
       }
     }
     if (bearer === null) return null;
@@ -123,15 +123,16 @@ export class Gatekeeper {
     return owner !== null && mayOpen(owner, premises);
   }
 
-  private async sessionFor(
-    keyId: string,
+  private async sessionAfter(
+    { keyId, grantedAt }: VerifiedAccess,
     { workspaceId, service }: Place,
     { life }: Premises,
   ): Promise<string> {
     const seconds = durationMs(this.options.settings.BERTH_ACCESS_SESSION) / 1000;
     const claims = { keyId, workspaceId, service, life };
     const key = await this.key();
-    const token = await signAccess('session', claims, { key, now: this.options.clock.now(), seconds });
+    const now = this.options.clock.now();
+    const token = await signAccess('session', claims, { key, now, seconds, grantedAt });
     return `${COOKIE}=${token}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=${seconds}`;
   }
 

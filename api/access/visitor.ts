@@ -23,7 +23,7 @@ export function mayOpen(owner: KeyOwner, { labels }: Pick<Premises, 'labels'>): 
 
 /** Whether a token, which is a valid one, opens this URL now. */
 export function holds(token: VerifiedAccess, place: Place, premises: Premises): boolean {
-  return isFor(token, place) && token.life === premises.life && token.issuedAt > premises.closedAt;
+  return isFor(token, place) && token.life === premises.life && token.grantedAt > premises.closedAt;
 }
 
 const isFor = (claims: Pick<AccessClaims, 'workspaceId' | 'service'>, place: Place) =>

@@ -19,7 +19,8 @@ export function healthIsDue(observed: Observed | null, now: Date, policy: Policy
 
 function dueInMs({ health, startedAt }: Observed, now: Date, policy: Policy): number {
   const last = health?.checkedAt ?? startedAt ?? now.toISOString();
-  return Date.parse(last) + policy.healthIntervalMs - now.getTime();
+  // Never longer than that: the clock may have been set back.
+  return Math.min(policy.healthIntervalMs, Date.parse(last) + policy.healthIntervalMs - now.getTime());
 }
 
 type HealthRecord = Pick<Observed, 'health' | 'unhealthyRestart'>;

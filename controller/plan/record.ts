@@ -95,9 +95,15 @@ export function beginRun(base: Observed, input: PlanInput, desired: Desired): Ob
 /** What the service itself says about its run is the truth, also where the record was lost. */
 export function withService(record: Observed, service: ServiceState): Observed {
   const { runId, volumes, target } = service;
-  // Of a run that is not on record nobody knows what its container has done.
-  const containerStarted = record.containerStarted || record.runId !== runId;
-  return { ...record, runId, runVolumes: volumes, runTarget: target, containerStarted };
+  const known = { ...record, runId, runVolumes: volumes, runTarget: target };
+  if (record.runId === runId) return known;
+  // Of a run that is not on record nobody knows what its container has done, and what another one said at
+  // its end, or had proven, says nothing about it.
+  return {
+    ...known,
+    ...{ containerStarted: true, finalSync: null, receiptVerified: false },
+    ...{ startedAt: null, acceptedAt: null, provenRoute: null, health: null },
+  };
 }
 
 /** True when the record speaks of a start that goes on: begun for this declaration, nothing ran yet. */

@@ -53,6 +53,8 @@ export function planRescue(input: PlanInput, observed: Observed): Plan {
       ...observed,
       // Its agent's reports are about this run from now on.
       runId: observed.rescue?.runId ?? observed.runId,
+      // There was something to rescue, whatever becomes of this try.
+      containerStarted: true,
       serviceId: world.service?.id ?? null,
       networkId: world.network?.id ?? null,
       volumes: world.volumes,

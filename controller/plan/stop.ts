@@ -44,7 +44,7 @@ export function planStop(input: PlanInput, cause: StopCause, { startsAgain = fal
 
   const neverRan = before.runId === null && world.service === null;
   const stoppingAt = before.stoppingAt ?? now.toISOString();
-  const overdue = !gone && now.getTime() - Date.parse(stoppingAt) > input.policy.stopDeadlineMs;
+  const overdue = !gone && !stopped && now.getTime() - Date.parse(stoppingAt) > input.policy.stopDeadlineMs;
   const kept = gone && world.volumes.length > 0;
   const conditions: ConditionUpdate[] = [specValid(input.declaration)];
   if (!neverRan && (gone || finalSync !== null))

@@ -30,7 +30,8 @@ export class Absences {
       return declaration === null ? { kind: 'removed' } : { kind: 'lost', declaration };
     }
     const now = this.clock.now().getTime();
-    const since = this.since.get(id) ?? now;
+    // Later than now: the clock was set back.
+    const since = Math.min(now, this.since.get(id) ?? now);
     this.since.set(id, since);
     const rest = since + SETTLE_MS - now;
     if (rest > 0) return { kind: 'unclear', lookAgainMs: rest };

@@ -104,6 +104,11 @@ export function createLook(deps: LookDeps): (id: string) => Promise<Look> {
   /** Asks those outside of the cluster what the decision will depend on, and nobody else. */
   async function askAround(input: PlanInput, view: ClusterView): Promise<void> {
     const { id, declaration, observed, world } = input;
+    // While the view is fresh: who was not in it has to find the claim.
+    const target = placeToStartAt(declaration, observed, world);
+    if (target === null) places.release(id);
+    const rival = target && places.claim(id, target, view.services);
+
     const route = routeToProve(world);
     if (route !== null && (observed?.provenRoute !== route || healthIsDue(observed, clock.now(), policy)))
       world.routes = await deps.prober.probe(id);
@@ -111,9 +116,6 @@ export function createLook(deps: LookDeps): (id: string) => Promise<Look> {
     const question = receiptToVerify(world, observed, input.report);
     if (question !== null) world.receipt = await deps.receipts.verify(question);
 
-    const target = placeToStartAt(declaration, observed, world);
-    if (target === null) places.release(id);
-    const rival = target && places.claim(id, target, view.services);
     if (target && rival) world.rival = { ...rival, conditions: await deps.writeConditions.probe(target) };
 
     // Somebody may have begun to work while all this was looked up.

@@ -81,9 +81,11 @@ function noteStart(
   } else if (observed.declared !== null && (world.service !== null || actions.some(isBeginning))) {
     // Also of a start that a controller before this one began.
     promises.promise(id, startBytes(observed.declared.spec.resources));
-  } else if (world.service === null && !world.queued) {
-    // It waits for something else than its turn, which others can use meanwhile.
-    starts.release(id);
+  } else if (world.service === null) {
+    // It waits, and takes nothing meanwhile: two that wait for each other's promise would wait for ever.
+    promises.release(id);
+    // For something else than its turn, which others can use.
+    if (!world.queued) starts.release(id);
   }
 }
 

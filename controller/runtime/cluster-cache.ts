@@ -53,8 +53,10 @@ export class ClusterCache {
   /** Something may have changed: look now, but not more often than while busy, however many hints come. */
   hint(): void {
     if (this.stopped || this.cancelHint !== null) return;
-    const since = this.options.clock.now().getTime() - this.lastSweepAt;
-    this.cancelHint = this.options.clock.after(Math.max(0, this.options.busyMs - since), () => {
+    const { clock, busyMs } = this.options;
+    // The clock may have been set back meanwhile.
+    const since = Math.max(0, clock.now().getTime() - this.lastSweepAt);
+    this.cancelHint = clock.after(Math.max(0, busyMs - since), () => {
       this.cancelHint = null;
       this.fresh().catch(() => undefined);
     });

@@ -48,6 +48,8 @@ export class Controller {
   private readonly queue: WorkQueue;
   private readonly cache: ClusterCache;
   private readonly phases = new Map<string, Phase>();
+  /** Workspaces that start or stop, and do not just wait: the engine is asked often while there are any. */
+  private readonly moving = new Set<string>();
   private readonly promises = new Promises();
   private readonly cpu = new CpuWarning();
   private readonly ending = new AbortController();
@@ -75,7 +77,9 @@ export class Controller {
       onLook: (id, observed, report) => {
         metrics.sync.note(id, observed, report);
         metrics.health.note(id, observed);
-        if (observed === null) this.phases.delete(id);
+        if (observed !== null) return;
+        this.phases.delete(id);
+        this.moving.delete(id);
       },
       onChange: (before, after) => this.noteChange(before, after),
     });
@@ -95,15 +99,15 @@ export class Controller {
     const { records, cluster, clock, resyncMs, intervals = INTERVALS } = this.deps;
     for (const id of await records.observed.ids()) {
       const read = await records.observed.read(id);
-      if (read.kind === 'valid') this.phases.set(id, read.value.phase);
+      if (read.kind !== 'valid') continue;
+      this.phases.set(id, read.value.phase);
+      this.noteMoving(read.value);
     }
     const { signal } = this.ending;
     records.desired.watch((id) => this.queue.add(id), signal);
     records.reports.watch((id) => this.queue.add(id), signal);
     cluster.watch(() => this.cache.hint(), signal);
-    this.cache.start(() =>
-      [...this.phases.values()].some((phase) => phase === 'starting' || phase === 'stopping'),
-    );
+    this.cache.start(() => this.moving.size > 0);
     this.every(resyncMs, () => this.resync());
     this.every(intervals.systemMs, () => this.recover());
     this.every(intervals.systemMs, () => this.writeSystem());
@@ -215,7 +219,17 @@ export class Controller {
     this.deps.metrics.health.change(before, after);
     if (before?.health?.status !== 'unhealthy' && after.health?.status === 'unhealthy')
       this.deps.logger.warn('workspace is unhealthy', { id: after.id, message: after.health.message });
+    this.noteMoving(after);
     if (before?.phase !== after.phase) this.noteTransition(before, after);
+  }
+
+  private noteMoving(observed: Observed): void {
+    const { id } = observed;
+    if (!isMoving(observed)) this.moving.delete(id);
+    else if (!this.moving.has(id)) {
+      this.moving.add(id);
+      this.cache.hint();
+    }
   }
 
   private noteTransition(before: Observed | null, after: Observed): void {
@@ -229,8 +243,6 @@ export class Controller {
       shutdownReason,
       message,
     });
-    // A workspace that moves is looked at often from now on.
-    this.cache.hint();
   }
 
   private noteEngine(error: unknown): void {
@@ -250,4 +262,13 @@ export class Controller {
       logger.error('engine does not answer, will go on asking', { error: messageOf(error) });
     }
   }
+}
+
+/** Whether something is to happen soon: not while it waits for memory, for its turn, or for a person. */
+function isMoving({ phase, conditions }: Observed): boolean {
+  if (phase !== 'starting' && phase !== 'stopping') return false;
+  return !conditions.some(
+    ({ type, status }) =>
+      (type === 'Admitted' && status === 'False') || (type === 'Paused' && status === 'True'),
+  );
 }

@@ -1,4 +1,5 @@
 import type Docker from 'dockerode';
+import { isNotFound } from './engine.js';
 
 /** The engine's own words about a task, as far as they matter here. */
 interface Task {
@@ -30,9 +31,9 @@ export class ContainerEnds {
     if (container === undefined || this.known.has(ID)) return;
     try {
       this.known.set(ID, (await this.docker.getContainer(container).inspect()).State.OOMKilled);
-    } catch {
-      // Removed already, or on another node: nobody can tell any more.
-      this.known.set(ID, false);
+    } catch (error) {
+      // Removed already, or on another node: nobody can tell any more. Else the next look asks again.
+      if (isNotFound(error)) this.known.set(ID, false);
     }
   }
 }

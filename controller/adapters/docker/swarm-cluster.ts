@@ -98,7 +98,10 @@ export class SwarmCluster implements Cluster {
       if (statusOf(error) === 409 && (await this.isOurs(name, request.workspaceId))) return;
       // 400 is the engine's word for a specification that it will never accept.
       if (statusOf(error) === 400) throw new TerminalError(engineMessage(error), { cause: error });
-      throw error;
+      if (!isNotFound(error)) throw error;
+      // What is listed is the node's copy of a network that Swarm has given up.
+      await this.removeNodesCopy(request.network.id);
+      throw new NotYetError(engineMessage(error));
     }
   }
 
