@@ -52,6 +52,7 @@ async function passOn(request: IncomingMessage, response: ServerResponse, appPor
     } catch {
       // Node takes answers that it does not give: odd numbers, control characters in the words beside them.
       incoming.destroy();
+      response.statusMessage = '';
       return broken(response);
     }
     // Server-sent events begin with headers that must not wait for the first event.

@@ -155,6 +155,18 @@ describe('Access to the URLs of workspaces', () => {
     }
   });
 
+  it('ends also for a session that was signed just after the revocation, from a link of before it', async () => {
+    const uri = await linkTo('code');
+    // What is on record is remembered for a second, and the link is used within it.
+    await ask(PAGE, '/');
+    expect((await api.call('DELETE', '/api/containers/one/access')).status).to.equal(200);
+    now += 400;
+    const Cookie = cookieOf(await ask(PAGE, uri));
+    expect(Cookie, 'signed by what was remembered').to.contain('__Host-berth');
+    now += 1001;
+    expect((await ask({ Cookie })).status).to.equal(401);
+  });
+
   it('stays ended when an edit of the file loses the revocation', async () => {
     const Cookie = await enter();
     const one = desired('one');

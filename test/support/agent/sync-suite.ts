@@ -76,6 +76,19 @@ export function syncSuite(name: string, serverFor: () => Server): void {
       expect(after['more.log']).to.equal('never sent');
     });
 
+    it('keeps what .berthignore leaves on the disk only, also when its object is gone at the next start', async () => {
+      for (const path of ['data/big.csv', 'other', 'third']) await put(path, 'content');
+      const one = await started();
+      fs.writeFileSync(one.at('.berthignore'), 'data/\n');
+      await one.engine.cycle();
+      for (const path of ['data/big.csv', 'other']) {
+        const etag = (await server().s3.head(key(path)))?.etag ?? '';
+        await server().s3.remove(key(path), { kind: 'match', etag });
+      }
+      await one.start();
+      expect(Object.keys(one.tree())).to.include('data/big.csv').and.not.to.include('other');
+    });
+
     it('carries no lock of git to another volume, and removes one that a dead process left', async () => {
       const one = await started();
       fs.mkdirSync(one.at('.git'));

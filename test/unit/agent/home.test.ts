@@ -86,6 +86,18 @@ describe("agent: the user's home", () => {
     expect([...s3.objects.keys()]).to.deep.equal(['.berth/home/.profile']);
   });
 
+  it('is not saved over what the bucket has when it could not be restored', async () => {
+    s3.seed('.berth/home/.bashrc', 'mine');
+    s3.fault = ({ method }) => (method === 'get' ? new S3Error('busy', 'SlowDown', 'later', 503) : null);
+    const one = await open('one');
+    await one.restore(never);
+    s3.fault = () => null;
+    write('one/.bashrc', 'default');
+    await one.cycle();
+    await one.final(inAMinute());
+    expect(s3.text('.berth/home/.bashrc')).to.equal('mine');
+  });
+
   it('gets from the skeleton what it lacks, and keeps what it has', async () => {
     write('skel/.bashrc', 'new');
     write('skel/.local/share/settings.json', 'default');

@@ -76,6 +76,24 @@ describe('agent: services', () => {
     expect(lines('pids').filter(isAlive)).to.deep.equal([]);
   });
 
+  it('is tried again when it could not even be spawned', async () => {
+    const spec: ServiceSpec = { name: 'test', command: ['sleep', '60'], cwd: folder, env: {}, after: [] };
+    let tries = 0;
+    const one = new Service(spec, {
+      wrap: (command) => {
+        if (++tries === 1) throw new Error('spawn ENOMEM');
+        return [...command];
+      },
+      env: { PATH: process.env.PATH ?? '' },
+      log: silentLogger(),
+      onChange: () => undefined,
+    });
+    made.push(one);
+    one.start([]);
+    await until(() => tries === 2);
+    await one.whenReady();
+  });
+
   it('builds the environment from nothing', async () => {
     process.env.AWS_SECRET_ACCESS_KEY = 'must not be seen';
     try {

@@ -66,6 +66,21 @@ describe('agent: web proxy', () => {
     expect(there.headers).not.to.have.any.keys('x-berth-web', 'x-berth-agent');
   });
 
+  it('says so when the app’s first line is none that could be passed on, and goes on', async () => {
+    for (const line of ['500 \u001b[31mboom', '099 Odd']) {
+      await shut(app);
+      const odd = net.createServer((socket) => {
+        socket.on('error', () => undefined);
+        socket.once('data', () => socket.end(`HTTP/1.1 ${line}\r\nContent-Length: 2\r\n\r\nhi`));
+      });
+      await new Promise<void>((resolve) => odd.listen(appPort, HOST, resolve));
+      expect((await ask(port)).status, line).to.equal(502);
+      await new Promise((resolve) => odd.close(resolve));
+      await new Promise<void>((resolve) => app.listen(appPort, HOST, resolve));
+      expect((await ask(port)).body).to.equal('hello');
+    }
+  });
+
   it('finds an app that listens on ::1 only', async function () {
     await shut(app);
     const six = http.createServer((_request, response) => response.end('six'));

@@ -17,6 +17,7 @@ describe('Controller: memory that is promised to a start', () => {
   let folder: string;
   let records: Records;
   let answers: boolean;
+  let usedBytes: number;
   const clock = new FakeClock();
 
   beforeEach(async () => {
@@ -24,6 +25,7 @@ describe('Controller: memory that is promised to a start', () => {
     records = await openRecords(folder);
     await records.desired.mark();
     answers = false;
+    usedBytes = 1e9;
   });
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
@@ -42,6 +44,17 @@ describe('Controller: memory that is promised to a start', () => {
     answers = true;
     await second.until(async () => (await phase()) === 'running');
     expect(second.promises.total).to.equal(0);
+  });
+
+  it('is free again while it waits: two starts never wait for what is promised to the other', async () => {
+    await records.desired.write(ID, declare());
+    const cluster = new FakeCluster({ clock, names: namesOf('berth'), images: ['berth/workspace'] });
+    const one = controller(cluster);
+    await one.until(async () => cluster.networks.size === 1);
+    expect(one.promises.total).to.be.above(0);
+    usedBytes = 7.9e9;
+    await one.look();
+    expect([cluster.services.size, one.promises.total]).to.deep.equal([0, 0]);
   });
 
   async function phase(): Promise<string> {
@@ -63,7 +76,7 @@ describe('Controller: memory that is promised to a start', () => {
       },
       receipts: { verify: async () => ({ kind: 'verified' }) },
       writeConditions: { probe: async () => ({ kind: 'kept' }) },
-      capacity: { memory: async () => ({ totalBytes: 8e9, usedBytes: 1e9 }) },
+      capacity: { memory: async () => ({ totalBytes: 8e9, usedBytes }) },
       starts: new StartQueue(1),
       logger: silentLogger(),
       volumesOf: namesOf('berth').volumes,
