@@ -276,9 +276,11 @@ export class Agent {
 
   private async stop(restored: boolean): Promise<void> {
     const { engine, home, log } = this.parts;
-    await Promise.all([this.idle.stop(), this.disk.stop(), this.ticker.stop(), this.homeTicker.stop()]);
-    await this.supervisor.stop(SERVICE_GRACE_MS);
-    if (this.parts.owner && ownsProcessTable()) await endStragglers(USER.uid, SERVICE_GRACE_MS / 2);
+    // A cycle in the middle of a large upload is no reason to let the user's programs wait for their end.
+    await Promise.all([
+      this.endUsersProcesses(),
+      ...[this.idle.stop(), this.disk.stop(), this.ticker.stop(), this.homeTicker.stop()],
+    ]);
     await Promise.all(this.servers.map(shut));
     this.webListening = false;
     // One that was broken off has answers under way still, and an engine does one job at a time.
@@ -290,6 +292,11 @@ export class Agent {
     this.finalSync = finalSync;
     log.info('final sync', { finalSync, exitCode });
     this.happen({ type: 'stopped', exitCode });
+  }
+
+  private async endUsersProcesses(): Promise<void> {
+    await this.supervisor.stop(SERVICE_GRACE_MS);
+    if (this.parts.owner && ownsProcessTable()) await endStragglers(USER.uid, SERVICE_GRACE_MS / 2);
   }
 
   private async leave(exitCode: number): Promise<void> {
