@@ -6,7 +6,7 @@ import { guardDeletes } from './delete-guard.js';
 import { diff, type Diff } from './diff.js';
 import type { WalkEntry } from './entry.js';
 import { MULTIPART_THRESHOLD } from './etag.js';
-import { byDepth, emptiedFolders, splitReplacing } from './folders.js';
+import { byDepth, emptiedFolders, replacedBy, splitReplacing } from './folders.js';
 import { forEachLimited } from './limits.js';
 import { inOrder } from './order.js';
 import { removeEntry } from './remove.js';
@@ -111,7 +111,7 @@ export async function runCycle(
     found.deletes,
   );
   await run.puts(inPlace);
-  await run.deletes(found.deletes, options);
+  await run.deletes(found.deletes, replacedBy(afterDeletes, found.deletes), options);
   await run.removeFolders(emptiedFolders(found.deletes, seen));
   await run.putsAfterDeletes(afterDeletes);
   run.forgetStable(found);
@@ -220,7 +220,7 @@ class CycleRun {
     for (const id of this.memory.unstable.keys()) if (!open.has(id)) this.memory.unstable.delete(id);
   }
 
-  async deletes(ids: readonly EntryId[], options: CycleOptions): Promise<void> {
+  async deletes(ids: readonly EntryId[], proven: ReadonlySet<EntryId>, options: CycleOptions): Promise<void> {
     // The other half of a rename that did not succeed: the old name is all the bucket has.
     const unsafe = this.result.failures.some((failure) => !failure.permanent) || this.outage.error !== null;
     if (!options.deletes || unsafe || ids.length === 0) {
@@ -230,7 +230,7 @@ class CycleRun {
     const { entries } = this.context.state;
     const safe = this.outage.full ? makingRoom(ids, entries, this.waiting) : ids;
     this.result.pendingDeletes += ids.length - safe.length;
-    const { allowed, held } = guardDeletes(safe, entries.size, this.memory.held);
+    const { allowed, held } = guardDeletes(safe, proven, entries.size, this.memory.held);
     if (!options.final) this.memory.held = held;
     if (held.size > 0) {
       this.result.pendingDeletes += held.size;

@@ -9,16 +9,19 @@ const LARGE_SHARE = 0.5;
  * momentarily not what it should be must not empty the bucket; somebody who removes a large folder
  * waits one cycle longer for it.
  *
+ * @param proven - gave way to something that was seen in their place, and are gone for sure
  * @param known - number of entries known to be in the bucket
  * @param heldBefore - what was held back last time
  */
 export function guardDeletes(
   deletes: readonly EntryId[],
+  proven: ReadonlySet<EntryId>,
   known: number,
   heldBefore: ReadonlySet<EntryId>,
 ): { allowed: EntryId[]; held: Set<EntryId> } {
-  const fresh = deletes.filter((id) => !heldBefore.has(id));
+  const fresh = deletes.filter((id) => !heldBefore.has(id) && !proven.has(id));
   const isMass = fresh.length > MANY && fresh.length > known * LARGE_SHARE;
   if (!isMass) return { allowed: [...deletes], held: new Set() };
-  return { allowed: deletes.filter((id) => heldBefore.has(id)), held: new Set(fresh) };
+  const held = new Set(fresh);
+  return { allowed: deletes.filter((id) => !held.has(id)), held };
 }

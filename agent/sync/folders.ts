@@ -17,6 +17,13 @@ export function splitReplacing(
   };
 }
 
+/** Deleted entries in whose folder's place something else was seen. */
+export function replacedBy(entries: readonly WalkEntry[], deletes: readonly EntryId[]): Set<EntryId> {
+  const names = new Set(entries.map(({ id }) => pathOf(id)));
+  const isBelow = (path: string) => names.has(path) || ancestorsOf(path).some((folder) => names.has(folder));
+  return new Set(deletes.filter((id) => isBelow(pathOf(id))));
+}
+
 /** Folders of deleted entries that are no longer on the disk. */
 export function emptiedFolders(deletes: readonly EntryId[], seen: WalkResult): string[] {
   const folders = new Set(deletes.flatMap((id) => ancestorsOf(pathOf(id))));

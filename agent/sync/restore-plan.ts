@@ -11,6 +11,8 @@ export interface RestorePlan {
   download: RemoteEntry[];
   /** On both sides, and not known to be the same: to be decided by content. */
   compare: RemoteEntry[];
+  /** Not changed by anybody, and shorter than it was: a power cut took what the disk had not got yet. */
+  damaged: RemoteEntry[];
 }
 
 /** Above this part of all known entries, "gone from the bucket" is not believed. */
@@ -30,7 +32,7 @@ export function planRestore(
   disk: ReadonlyMap<EntryId, WalkEntry>,
   complete: boolean,
 ): RestorePlan {
-  const plan: RestorePlan = { removeLocal: [], forget: [], download: [], compare: [] };
+  const plan: RestorePlan = { removeLocal: [], forget: [], download: [], compare: [], damaged: [] };
   for (const entry of remote.values()) {
     const known = state.get(entry.id);
     const local = disk.get(entry.id);
@@ -38,6 +40,7 @@ export function planRestore(
     // Deleted here: the first cycle deletes it there – unless it was never fully here, or is newer there.
     if (!local && (news || !complete)) plan.download.push(entry);
     else if (local && news) decide(entry, known, local, plan);
+    else if (local && known && isDamaged(known, local)) plan.damaged.push(entry);
   }
   for (const [id, known] of state) {
     if (remote.has(id)) continue;
@@ -53,6 +56,16 @@ function decide(entry: RemoteEntry, known: Entry | undefined, local: WalkEntry, 
   const clean = known && (isDirId(entry.id) || (sameStat(known, local) && !isRacy(known)));
   if (clean || (!known && isDirId(entry.id))) plan.download.push(entry);
   else plan.compare.push(entry);
+}
+
+/**
+ * The state is flushed to the disk, and times and size of what it speaks of with it, but not its content: after
+ * a power cut a file may be empty with the very times that it had. Nobody shortens a file and leaves its times,
+ * but for a change within the same tick of the clock, which the racy rule tells.
+ */
+function isDamaged(known: Entry, local: WalkEntry): boolean {
+  const untouched = known.ino === local.ino && known.mtimeNs === local.mtimeNs && !isRacy(known);
+  return known.kind === 'file' && local.kind === 'file' && untouched && local.size < known.size;
 }
 
 /** What is on the disk is then sent again. */

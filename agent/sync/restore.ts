@@ -1,9 +1,10 @@
-import { lstatSync, rmdirSync, rmSync } from 'node:fs';
+import { linkSync, lstatSync, rmdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { codeOf, messageOf } from '../../shared/errors.js';
 import { isDirId, KeyError, pathOf, type EntryId } from '../../shared/bucket/keys.js';
 import { fromMetadata } from '../../shared/bucket/metadata.js';
 import { viewOf, type RemoteEntry, type RemoteView } from '../../shared/bucket/view.js';
+import { conflictPath } from './conflict-name.js';
 import { matchesEtag, openContent } from './content.js';
 import { keyNote, type SyncContext } from './context.js';
 import { isHidden, RACY_WINDOW_MS } from './diff.js';
@@ -14,7 +15,7 @@ import { isGitLock } from './git.js';
 import { forEachLimited } from './limits.js';
 import { listObjects } from './list.js';
 import { moveAside } from './move-aside.js';
-import { overAnything } from './place.js';
+import { overAnything, type Place } from './place.js';
 import { planRestore, type RestorePlan } from './restore-plan.js';
 import { inFolder, ObstacleError, parentOf, UnsafePathError } from './safe-path.js';
 import { S3Error } from '../../shared/s3/s3-error.js';
@@ -105,6 +106,12 @@ class RestoreRun {
     for (const id of plan.forget) this.context.state.delete(id);
     const files = plan.download.filter((entry) => !isDirId(entry.id));
     const folders = plan.download.filter((entry) => isDirId(entry.id));
+    if (plan.damaged.length > 0)
+      this.context.log.warn('files are shorter than they were, as after a power cut: the bucket has them', {
+        files: plan.damaged.slice(0, MAX_TOLD).map(({ id }) => pathOf(id)),
+        count: plan.damaged.length,
+      });
+    await this.each(plan.damaged, (entry) => this.mend(entry));
     await this.each(plan.compare, (entry) => this.compare(entry));
     await this.each(files, (entry) => this.fetch(entry));
     await this.each(folders, (entry) => this.fetch(entry));
@@ -129,10 +136,10 @@ class RestoreRun {
     return this.context.now() + 2 * RACY_WINDOW_MS;
   }
 
-  private async fetch(entry: RemoteEntry, rounds = 3): Promise<void> {
+  private async fetch(entry: RemoteEntry, place: Place = overAnything, rounds = 3): Promise<void> {
     try {
       await download(this.context, entry.id, entry.key, {
-        place: overAnything,
+        place,
         readAtMs: this.settled(),
         signal: this.options.signal,
       });
@@ -140,10 +147,24 @@ class RestoreRun {
       const obstacle = obstacleOf(error, entry.id);
       if (obstacle !== null && rounds > 0) {
         await moveAside(this.context, obstacle.path, obstacle.kind);
-        return this.fetch(entry, rounds - 1);
+        return this.fetch(entry, place, rounds - 1);
       }
       this.refuse(entry, error);
     }
+  }
+
+  /** What is left of it is kept beside the whole one, should a person have done this after all. */
+  private async mend(entry: RemoteEntry): Promise<void> {
+    const { now, state, counters } = this.context;
+    if (this.disk.get(entry.id)?.size === 0) return this.fetch(entry);
+    // Its name is never free: what is missing on the disk would be taken for deleted after a crash.
+    await this.fetch(entry, (temporary, target) => {
+      linkBeside(target, (attempt) =>
+        conflictPath(pathOf(entry.id), new Date(now()), state.replica, attempt),
+      );
+      overAnything(temporary, target);
+    });
+    counters.conflicts += 1;
   }
 
   /** Goes on without an object that cannot become a file; rethrows what concerns all of them. */
@@ -213,6 +234,17 @@ class RestoreRun {
     });
     context.state.delete(id);
     await removeEmptied(context.root, parentOf(relative), this.view);
+  }
+}
+
+function linkBeside(target: string, nameOf: (attempt: number) => string): void {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      linkSync(target, path.join(path.dirname(target), path.posix.basename(nameOf(attempt))));
+      return;
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw error;
+    }
   }
 }
 

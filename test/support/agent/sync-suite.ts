@@ -89,6 +89,45 @@ export function syncSuite(name: string, serverFor: () => Server): void {
       expect(Object.keys(one.tree())).to.include('data/big.csv').and.not.to.include('other');
     });
 
+    it('brings back what a power cut left empty or half, with the times that it had', async () => {
+      for (const path of ['empty', 'half', 'whole']) await put(path, 'content');
+      const one = await started();
+      const cut = (path: string, size: number) => {
+        const { mtime } = fs.statSync(one.at(path));
+        fs.truncateSync(one.at(path), size);
+        fs.utimesSync(one.at(path), mtime, mtime);
+      };
+      cut('empty', 0);
+      cut('half', 3);
+      await one.start();
+      await one.engine.cycle();
+      const { empty, half, whole, ...kept } = one.tree();
+      expect([empty, half, whole]).to.deep.equal(['content', 'content', 'content']);
+      expect(Object.values(kept), 'what was left of the half').to.deep.equal(['con']);
+      expect(await inBucket()).to.deep.include({ empty: 'content', half: 'content', whole: 'content' });
+    });
+
+    it('sends a link that took the place of a large folder with the last sync', async () => {
+      const one = await started();
+      fs.mkdirSync(one.at('data'));
+      for (let i = 0; i < 110; i++) fs.writeFileSync(one.at('data', `f${i}`), `${i}`);
+      await one.engine.cycle();
+      fs.rmSync(one.at('data'), { recursive: true });
+      fs.symlinkSync('/elsewhere', one.at('data'));
+      const { exitCode } = await one.engine.final(AbortSignal.timeout(20_000));
+      expect(exitCode).to.equal(0);
+      expect(await inBucket()).to.deep.equal({ data: '/elsewhere' });
+    });
+
+    it('takes a file that was shortened by its user for what it is', async () => {
+      await put('notes', 'content');
+      const one = await started();
+      fs.truncateSync(one.at('notes'), 0);
+      await one.start();
+      await one.engine.cycle();
+      expect(await inBucket()).to.deep.equal({ notes: '' });
+    });
+
     it('carries no lock of git to another volume, and removes one that a dead process left', async () => {
       const one = await started();
       fs.mkdirSync(one.at('.git'));
