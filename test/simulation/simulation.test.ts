@@ -60,7 +60,14 @@ describe('Simulation: a day of the controller', function () {
     }
     const shortest = await minimise(failed!, mutant);
     expect(shortest.violation?.invariant).to.equal(failed?.violation?.invariant);
-    expect(shortest.story.length).to.be.within(1, 8);
+    expect(shortest.story.length).to.be.within(1, failed!.story.length / 4);
+    // Nothing of it can be left out.
+    for (const [index] of shortest.story.entries()) {
+      const shorter = await run(failed!.seed, mutant, shortest.story.toSpliced(index, 1));
+      expect(shorter.violation?.invariant, `without event ${index}`).not.to.equal(
+        failed?.violation?.invariant,
+      );
+    }
   });
 });
 
