@@ -1,12 +1,15 @@
 /** Time as a parameter: decisions and tests never look at the wall themselves. */
 export interface Clock {
   now(): Date;
+  /** Milliseconds since some moment, on a clock that nobody sets: for how long something takes. */
+  elapsedMs(): number;
   /** Runs `task` once after `ms` milliseconds; the returned function calls it off. */
   after(ms: number, task: () => void): () => void;
 }
 
 export const systemClock: Clock = {
   now: () => new Date(),
+  elapsedMs: () => performance.now(),
   after: (ms, task) => {
     const timer = setTimeout(task, ms);
     return () => clearTimeout(timer);

@@ -21,7 +21,7 @@ export class PremisesReader {
 
   /** @returns null when there is no such workspace */
   of(id: string): Promise<Premises | null> {
-    const now = this.clock.now().getTime();
+    const now = this.clock.elapsedMs();
     const known = this.known.get(id);
     if (known !== undefined && now - known.at < FRESH_MS) return known.premises;
     if (this.known.size >= MAX_REMEMBERED) this.known.clear();

@@ -16,7 +16,7 @@ export function requestLog(logger: Logger, clock: Clock): RequestHandler {
   return (request, response, next) => {
     const given = request.get('X-Request-Id') ?? '';
     const requestId = REQUEST_ID.test(given) ? given : randomUUID();
-    const began = clock.now().getTime();
+    const began = clock.elapsedMs();
     // What is longer is no path of ours.
     const path = request.path.slice(0, 200);
     response.locals['requestId'] = requestId;
@@ -27,7 +27,7 @@ export function requestLog(logger: Logger, clock: Clock): RequestHandler {
         method: request.method,
         path,
         status: response.statusCode,
-        durationMs: clock.now().getTime() - began,
+        durationMs: Math.round(clock.elapsedMs() - began),
         keyId: keyIdOf(response),
         // The client went away before the answer.
         aborted: !response.writableFinished || undefined,

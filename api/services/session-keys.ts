@@ -20,7 +20,7 @@ export function rememberedKeys(source: SessionKeysSource, clock: Clock): Session
   const made = new Map<string, { at: number; keys: ReturnType<SessionKeysSource> }>();
   return (workspaceId, place) => {
     const name = JSON.stringify([workspaceId, place.bucket, place.prefix]);
-    const now = clock.now().getTime();
+    const now = clock.elapsedMs();
     const known = made.get(name);
     if (known !== undefined && now - known.at < FRESH_MS) return known.keys;
     if (made.size >= MAX_REMEMBERED) made.clear();

@@ -33,7 +33,7 @@ export class Sharing {
 
   /** Whether a workspace shall bring what others change in its bucket while it runs. */
   async wantsPull(id: string): Promise<boolean> {
-    const now = this.clock.now().getTime();
+    const now = this.clock.elapsedMs();
     if (now - this.readAtMs >= KEPT_MS) {
       this.readAtMs = now;
       this.writers = this.read();

@@ -19,7 +19,7 @@ export class System {
   private readonly startedAt: number;
 
   constructor(private readonly options: SystemOptions) {
-    this.startedAt = options.clock.now().getTime();
+    this.startedAt = options.clock.elapsedMs();
   }
 
   /** @throws Problem `BERTH_NOT_READY` when the controller has not written anything (readable) yet */
@@ -31,7 +31,7 @@ export class System {
       stale: isStale(system, this.options.clock.now()),
       api: {
         version: this.options.version,
-        uptimeSeconds: Math.floor((this.now() - this.startedAt) / 1000),
+        uptimeSeconds: Math.floor((this.options.clock.elapsedMs() - this.startedAt) / 1000),
       },
     };
   }
@@ -59,10 +59,6 @@ export class System {
     }
     if (system === null) throw notReady('The controller has not written its status yet; does it run?');
     return system;
-  }
-
-  private now(): number {
-    return this.options.clock.now().getTime();
   }
 }
 

@@ -20,7 +20,7 @@ export class S3WriteConditions implements WriteConditions {
   ) {}
 
   async probe(target: Target): Promise<ConditionsFinding> {
-    const now = this.clock.now().getTime();
+    const now = this.clock.elapsedMs();
     const last = this.found.get(target.bucket);
     if (last !== undefined && now - last.atMs < KEPT_MS) return last.finding;
     const finding = await this.ask(target);

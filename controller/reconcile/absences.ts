@@ -29,9 +29,8 @@ export class Absences {
       const declaration = lostDeclaration({ ...finding, declaration: { kind: 'absent' }, folderLost: false });
       return declaration === null ? { kind: 'removed' } : { kind: 'lost', declaration };
     }
-    const now = this.clock.now().getTime();
-    // Later than now: the clock was set back.
-    const since = Math.min(now, this.since.get(id) ?? now);
+    const now = this.clock.elapsedMs();
+    const since = this.since.get(id) ?? now;
     this.since.set(id, since);
     const rest = since + SETTLE_MS - now;
     if (rest > 0) return { kind: 'unclear', lookAgainMs: rest };

@@ -23,7 +23,7 @@ export class ClusterCache {
   private next: Promise<ClusterView> | null = null;
   private cancelTimer: (() => void) | null = null;
   private cancelHint: (() => void) | null = null;
-  private lastSweepAt = 0;
+  private lastSweepAt = -Infinity;
   private stopped = false;
   private busy: () => boolean = () => false;
 
@@ -54,8 +54,7 @@ export class ClusterCache {
   hint(): void {
     if (this.stopped || this.cancelHint !== null) return;
     const { clock, busyMs } = this.options;
-    // The clock may have been set back meanwhile.
-    const since = Math.max(0, clock.now().getTime() - this.lastSweepAt);
+    const since = clock.elapsedMs() - this.lastSweepAt;
     this.cancelHint = clock.after(Math.max(0, busyMs - since), () => {
       this.cancelHint = null;
       this.fresh().catch(() => undefined);
@@ -79,7 +78,7 @@ export class ClusterCache {
 
   private sweep(): Promise<ClusterView> {
     this.next = null;
-    this.lastSweepAt = this.options.clock.now().getTime();
+    this.lastSweepAt = this.options.clock.elapsedMs();
     const sweep = this.cluster.observe().then(
       (view) => {
         this.running = null;

@@ -17,6 +17,7 @@ export interface WorkQueueOptions {
 }
 
 interface Delayed {
+  /** On the clock that nobody sets: a time of the day that jumped would have an earlier wish look later. */
   at: number;
   cancel: () => void;
 }
@@ -65,7 +66,7 @@ export class WorkQueue {
       return;
     }
     const wait = Math.min(ms, LONGEST_WAIT_MS);
-    const at = this.options.clock.now().getTime() + wait;
+    const at = this.options.clock.elapsedMs() + wait;
     const waiting = this.delayed.get(key);
     if (waiting !== undefined && waiting.at <= at) return;
     waiting?.cancel();

@@ -9,13 +9,23 @@ interface Timer {
 export class FakeClock implements Clock {
   private time: number;
   private timers: Timer[] = [];
+  private setBy = 0;
 
   constructor(start = '2026-01-01T00:00:00.000Z') {
     this.time = Date.parse(start);
   }
 
   now(): Date {
-    return new Date(this.time);
+    return new Date(this.time + this.setBy);
+  }
+
+  elapsedMs(): number {
+    return this.time;
+  }
+
+  /** Sets the time of the day on (or back) by `ms`, as a host's administrator may; no time passes. */
+  set(ms: number): void {
+    this.setBy += ms;
   }
 
   after(ms: number, task: () => void): () => void {

@@ -24,6 +24,10 @@ export class SimClock implements Clock {
     return new Date(this.time);
   }
 
+  elapsedMs(): number {
+    return this.time;
+  }
+
   after(ms: number, task: () => void): () => void {
     const timer: Timer = { at: this.time + Math.max(0, ms), order: this.order++, task };
     this.push(timer);

@@ -40,6 +40,7 @@ export class Incarnation {
     const { clock } = this.options;
     return {
       now: () => clock.now(),
+      elapsedMs: () => clock.elapsedMs(),
       after: (ms, task) => clock.after(ms, () => this.alive && task()),
     };
   }

@@ -9,7 +9,7 @@ const AGENT_KEY = '5a'.repeat(32);
 const HOST = 'one-code.berth.localhost';
 const PAGE = { Accept: 'text/html' };
 const NOW = new Date('2026-02-03T04:05:06.000Z');
-const clock: Clock = { now: () => NOW, after: () => () => {} };
+const clock: Clock = { now: () => NOW, elapsedMs: () => NOW.getTime(), after: () => () => {} };
 
 describe('Access that somebody tries to abuse', () => {
   let api: TestApi;

@@ -17,7 +17,7 @@ const PAGE = { Accept: 'text/html' };
 describe('Access to the URLs of workspaces', () => {
   let api: TestApi;
   let now: number;
-  const clock: Clock = { now: () => new Date(now), after: () => () => {} };
+  const clock: Clock = { now: () => new Date(now), elapsedMs: () => now, after: () => () => {} };
 
   beforeEach(async () => {
     now = Date.parse('2026-02-03T04:05:06.000Z');

@@ -87,7 +87,7 @@ describe('GET /agent/credentials', () => {
 
   it('makes no new ones for whoever asks all the time', async () => {
     let now = 0;
-    const clock = { now: () => new Date(now), after: () => () => {} };
+    const clock = { now: () => new Date(now), elapsedMs: () => now, after: () => () => {} };
     let count = 0;
     const source = rememberedKeys(() => Promise.resolve({ ...KEYS, accessKeyId: `k${(count += 1)}` }), clock);
     const idOf = async (id: string) => (await source(id, { bucket: 'demo', prefix: '' }))?.accessKeyId;

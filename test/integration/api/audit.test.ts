@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rm, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
@@ -6,7 +6,7 @@ import { openAuditFile } from '../../../api/audit-file.js';
 import { readApiSettings } from '../../../api/settings.js';
 import winston from 'winston';
 import { desired } from '../../unit/api/fixtures.js';
-import { eventually, KEY, SECRET, TestApi } from './support.js';
+import { eventually, KEY, memoryLogger, SECRET, TestApi } from './support.js';
 
 describe('Who did what', () => {
   describe('is noted', () => {
@@ -75,6 +75,28 @@ describe('Who did what', () => {
       const refused = async () => readFile(path.join(folder, 'refused.jsonl'), 'utf8').catch(() => '');
       await eventually(async () => (await refused()).includes('"stranger"'), 'the refused one');
       expect(await newest(), 'who is not known fills a file of his own').not.to.contain('"stranger"');
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+  it('goes on after a write that failed, with what could not be written', async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'berth-audit-'));
+    try {
+      const told: string[] = [];
+      const audit = openAuditFile(folder, memoryLogger(told));
+      const entry = { at: '', keyId: 'bktest', client: '', method: 'POST', path: '/', status: 202 };
+      const file = path.join(folder, 'audit.jsonl');
+      await mkdir(file); // nothing can be appended to it
+      for (const requestId of ['r1', 'r2']) audit({ ...entry, requestId });
+      await eventually(() => told.length === 1, 'a word of it, once');
+      expect(told[0]).to.contain('"level":"error"').and.to.contain('EISDIR');
+      await rmdir(file);
+      audit({ ...entry, requestId: 'r3' });
+      await eventually(() => told.length === 2, 'a word that it works again');
+      const lines = (await readFile(file, 'utf8')).split('\n').filter((line) => line !== '');
+      const ids = lines.map((line) => (JSON.parse(line) as { requestId: string }).requestId);
+      expect(ids).to.deep.equal(['r1', 'r2', 'r3']);
     } finally {
       await rm(folder, { recursive: true, force: true });
     }

@@ -28,7 +28,7 @@ describe('the keys in force', () => {
   });
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
-  const clock: Clock = { now: () => new Date(now), after: () => () => {} };
+  const clock: Clock = { now: () => new Date(now), elapsedMs: () => now, after: () => () => {} };
 
   function ring(fromEnvironment: Record<string, string> = {}, before?: () => Promise<void>): KeyRing {
     return new KeyRing({

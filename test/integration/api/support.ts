@@ -168,7 +168,7 @@ export async function eventually(check: () => boolean | Promise<boolean>, what: 
   throw new Error(`did not come about: ${what}`);
 }
 
-function memoryLogger(lines: string[]) {
+export function memoryLogger(lines: string[]) {
   const logger = winston.createLogger({ level: 'debug', format: winston.format.json(), transports: [] });
   const transport = new winston.transports.Stream({ stream: process.stdout });
   transport.log = (info: Record<symbol, string>, next: () => void) => {

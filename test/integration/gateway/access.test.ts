@@ -39,7 +39,7 @@ describe('The gateway and the API, about access', function () {
     await gateway.choosePorts();
     api = await TestApi.start({
       agentKey: () => Promise.resolve('5a'.repeat(32)),
-      clock: { now: () => new Date(now), after: () => () => {} },
+      clock: { now: () => new Date(now), elapsedMs: () => now, after: () => () => {} },
       settings: readApiSettings({
         BERTH_DOMAIN: gateway.domain,
         BERTH_HTTPS_PORT: String(gateway.httpsPort),

@@ -7,6 +7,7 @@ class ManualClock implements Clock {
   private time = 0;
   private tasks: { at: number; task: () => void }[] = [];
   now = () => new Date(this.time);
+  elapsedMs = () => this.time;
   after(ms: number, task: () => void): () => void {
     const entry = { at: this.time + ms, task };
     this.tasks.push(entry);

@@ -49,6 +49,26 @@ describe('WorkQueue', () => {
     expect(runs).to.equal(1);
   });
 
+  it('looks in time after the clock was set, on or back', async () => {
+    for (const set of [3_600_000, -3_600_000]) {
+      let runs = 0;
+      const queue = queueOf(async () => {
+        runs += 1;
+        return done;
+      });
+      queue.addAfter('a', 60_000);
+      clock.set(set);
+      queue.addAfter('a', 1000);
+      await clock.advance(1000);
+      expect(runs, 'the earlier wish').to.equal(1);
+      queue.addAfter('a', 1000);
+      clock.set(-set);
+      queue.addAfter('a', 60_000);
+      await clock.advance(1000);
+      expect(runs, 'the first wish').to.equal(2);
+    }
+  });
+
   it('never works on one key twice at the same time, and again after what came meanwhile', async () => {
     let active = 0;
     let most = 0;
