@@ -106,6 +106,15 @@ export function withService(record: Observed, service: ServiceState): Observed {
   };
 }
 
+/**
+ * A workspace that was stopped with nothing left gets no volumes without a start. Where there are some, the
+ * record is an older one, of a backup: what it has proven is about others, and so may be the last report.
+ */
+export function withVolumes(record: Observed, volumes: readonly string[]): Observed {
+  const isOlder = record.phase === 'stopped' && record.volumes.length === 0 && volumes.length > 0;
+  return isOlder ? { ...record, runId: null, finalSync: null, receiptVerified: false } : record;
+}
+
 /** True when the record speaks of a start that goes on: begun for this declaration, nothing ran yet. */
 export function isStarting(record: Observed, generation: string): boolean {
   return (

@@ -6,7 +6,7 @@ import { archiveInMs } from './archive.js';
 import { no, yes } from './conditions.js';
 import { inForce, specValid } from './declaration.js';
 import { finalSyncOf } from './receipt.js';
-import { baseRecord, firstRecord, withService } from './record.js';
+import { baseRecord, firstRecord, withService, withVolumes } from './record.js';
 import { endRescue, nextRescue } from './rescue.js';
 import { hasRun, liveTasks } from './tasks.js';
 import type { TaskState } from '../ports/cluster.js';
@@ -42,7 +42,7 @@ export function planStop(input: PlanInput, cause: StopCause, { startsAgain = fal
   const stopped = gone || (before.rescue !== null && !startsAgain);
   const rescue = rescueOf(input, before, { rescuable: verdict.unsaved && !startsAgain, gone });
 
-  const neverRan = before.runId === null && world.service === null;
+  const neverRan = before.runId === null && world.service === null && world.volumes.length === 0;
   const stoppingAt = before.stoppingAt ?? now.toISOString();
   const overdue = !gone && !stopped && now.getTime() - Date.parse(stoppingAt) > input.policy.stopDeadlineMs;
   const kept = gone && world.volumes.length > 0;
@@ -100,11 +100,12 @@ function recordBefore(input: PlanInput): Observed | null {
   }
   const record = baseRecord(input, desired);
   // A record of another declaration (a new one while the old container still runs) starts its own story.
-  const { service } = input.world;
+  const { service, volumes } = input.world;
   const observedGeneration = generationOf(desired);
   // Whoever changed the declaration, even to have it stopped, wants another try when it starts again.
   const halt = record.halt?.generation === observedGeneration ? record.halt : null;
-  return { ...(service === null ? record : withService(record, service)), observedGeneration, halt };
+  const known = service === null ? withVolumes(record, volumes) : withService(record, service);
+  return { ...known, observedGeneration, halt };
 }
 
 /**

@@ -68,6 +68,20 @@ describe('plan: stopping', () => {
     expect(again.observed).to.deep.equal(observed);
   });
 
+  it('keeps volumes that are newer than the record, which a backup brought back, and rescues them', () => {
+    const { observed: old } = stop({ ...EMPTY_WORLD, receipt: { kind: 'verified' } });
+    expect(old).to.include({ phase: 'stopped', receiptVerified: true });
+    const world: World = { ...EMPTY_WORLD, volumes: Object.values(names.volumes(desired)) };
+    const { actions, observed } = stop(world, { observed: old });
+    expect(actions).to.deep.equal([]);
+    expect(conditionOf(observed, 'FinalSyncVerified')?.status).to.equal('False');
+    expect(observed?.rescue).to.include({ attempts: 0, runId: null });
+    const later = new Date(Date.parse(observed?.rescue?.nextAt ?? ''));
+    const due = plan(inputOf(deleted, world, { observed, report: finished, now: later }));
+    expect(due.observed?.rescue?.attempts).to.equal(1);
+    expect(due.actions, 'nothing goes meanwhile').to.deep.equal([]);
+  });
+
   for (const [name, report] of [
     ['no report came', null],
     ['the report says that it failed', reportOf('finished', { finalSync: { ...saved, ok: false } })],
