@@ -6,12 +6,10 @@ import { Reporter } from './report/reporter.js';
 import type { FinalOutcome, SyncEngine } from './sync/engine.js';
 import type { HomeKeeper } from './sync/home.js';
 
-/** Kept back from the time to stop, for the last report. */
-const REPORT_MS = 10_000;
+/** Nobody waits for it, and a start that comes ends it: it may take what the largest file takes. */
+const LONGEST_MS = 6 * 3_600_000;
 /** How long the last report is tried. */
 const FLUSH_MS = 60_000;
-/** As in sysexits.h: trying again may help. */
-const EXIT_AGAIN = 75;
 
 export interface RescueParts {
   config: AgentConfig;
@@ -45,8 +43,8 @@ export async function rescue({ config, engine, home, log }: RescueParts): Promis
   const reporter = new Reporter(settings, report, log);
   reporter.start();
   reporter.tell();
-  const giveUp = AbortSignal.timeout(Math.max(0, Math.round(config.BERTH_STOP_GRACE * 1000) - REPORT_MS));
-  const outcome = await save(engine, giveUp);
+  const giveUp = AbortSignal.timeout(LONGEST_MS);
+  const outcome = await save(engine, giveUp, log);
   const { finalSync } = outcome;
   ended.finalSync = finalSync;
   log.info('rescue ended', { finalSync });
@@ -57,16 +55,16 @@ export async function rescue({ config, engine, home, log }: RescueParts): Promis
   return outcome.exitCode;
 }
 
-async function save(engine: SyncEngine, giveUp: AbortSignal): Promise<FinalOutcome> {
+async function save(engine: SyncEngine, giveUp: AbortSignal, log: Logger): Promise<FinalOutcome> {
   try {
     await engine.restore(giveUp, () => undefined);
-    return await engine.final(giveUp);
   } catch (error) {
-    // A bucket that is gone is no reason to try for ever, where there is nothing to save.
-    const nothing = await engine.nothingToSave();
-    if (nothing !== null) return { finalSync: nothing, exitCode: 0 };
-    const at = new Date().toISOString();
-    const finalSync = { ok: false, at, files: 0, bytes: 0, failed: 0, message: messageOf(error) };
-    return { finalSync, exitCode: EXIT_AGAIN };
+    // A disk that is full, say, keeps nothing from being sent.
+    log.warn('the bucket was not brought to the disk', { error: messageOf(error) });
   }
+  const outcome = await engine.final(giveUp);
+  if (outcome.finalSync.ok) return outcome;
+  // A bucket that is gone is no reason to try for ever, where there is nothing to save.
+  const nothing = await engine.nothingToSave();
+  return nothing === null ? outcome : { finalSync: nothing, exitCode: 0 };
 }

@@ -1,5 +1,15 @@
 import { createHash } from 'node:crypto';
-import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, readSync, read } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fdatasync,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readlinkSync,
+  readSync,
+  read,
+} from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { codeOf } from '../../shared/errors.js';
@@ -11,6 +21,9 @@ import type { ObjectHead } from '../../shared/s3/s3-port.js';
 import { assertPlace, inFolder, parentOf } from './safe-path.js';
 
 const readAt = promisify(read);
+const flush = promisify(fdatasync);
+/** Files from this size on may be written to through a mapping. */
+const MAPPED = 64 * 1024;
 
 /** The file changed while it was read, or is not there any more: look again in the next cycle. */
 export class UnstableError extends Error {
@@ -96,6 +109,9 @@ async function openFile(
   const fd = openSync(path.join(root, relative), flags);
   try {
     assertPlace(fd, root, relative);
+    // What is written through a mapping shows in no time stamp until the page was flushed once, so that the
+    // next write to it is noticed. Small files are hardly ever mapped.
+    if (fstatSync(fd).size >= MAPPED) await flush(fd);
     const readAtMs = now();
     const before = fstatSync(fd, { bigint: true });
     if (!before.isFile()) throw new UnstableError('no longer a file');

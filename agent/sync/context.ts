@@ -50,5 +50,5 @@ export function keyFor(context: SyncContext, id: EntryId): string {
 
 /** The part of an entry that remembers an unusual key. */
 export function keyNote(context: SyncContext, id: EntryId, key: string): { key?: string } {
-  return key === context.keys.keyOf(id) ? {} : { key: key.slice(context.keys.root.length) };
+  return key === context.keys.canonical(id) ? {} : { key: key.slice(context.keys.root.length) };
 }

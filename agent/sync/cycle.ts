@@ -4,14 +4,15 @@ import { UnstableError } from './content.js';
 import type { SyncContext } from './context.js';
 import { guardDeletes } from './delete-guard.js';
 import { diff, type Diff } from './diff.js';
-import type { WalkEntry } from './entry.js';
+import type { Entry, WalkEntry } from './entry.js';
 import { MULTIPART_THRESHOLD } from './etag.js';
 import { byDepth, emptiedFolders, replacedBy, splitReplacing } from './folders.js';
 import { forEachLimited } from './limits.js';
 import { inOrder } from './order.js';
 import { removeEntry } from './remove.js';
 import { failureOf, type Outage } from './retry.js';
-import { makingRoom } from './room.js';
+import { isDamaged } from './restore-plan.js';
+import { makingRoom, withoutMoved } from './room.js';
 import { sameVolume } from './state.js';
 import { fetchWanted, putEntry } from './upload.js';
 import { walk, type WalkResult } from './walk.js';
@@ -44,6 +45,8 @@ export interface CycleOptions {
   deletes: boolean;
   /** The last sync of a run: nothing is put off, and a held-back mass deletion stays held back. */
   final: boolean;
+  /** A restore has ended: what is shorter than it was, with its times, is what somebody wanted. */
+  mended: boolean;
 }
 
 export interface CycleResult {
@@ -101,6 +104,7 @@ export async function runCycle(
     return { ...result, error: { path: '', code: 'TooLarge', message, permanent: true } };
   }
   const found = await diff(context.state.entries, seen, options.final ? Infinity : context.now());
+  if (!options.mended) withholdDamaged(found, context.state.entries, result);
   result.lookMs = performance.now() - begun;
   result.activityAtMs = activityOf(found, memory.deletes, context.now());
   memory.deletes = new Set(found.deletes);
@@ -126,17 +130,28 @@ function bytesOf(entries: Iterable<WalkEntry>): number {
   return bytes;
 }
 
+/** What the walk could not take in may be a file that the bucket lacks. */
 function emptyResult(seen: WalkResult): CycleResult {
-  return {
-    pending: seen.unnameable.length,
-    pendingBytes: 0,
-    pendingDeletes: 0,
-    failures: seen.unnameable.map((path) => ({
+  const failures = [
+    ...seen.unnameable.map((path) => ({
       path,
       code: 'BadName',
       message: 'the name is not valid UTF-8',
       permanent: true,
     })),
+    ...[...seen.unreadable].map(([path, code]) => ({
+      path,
+      code,
+      message: `it cannot be read: ${code}`,
+      // Its path has more bytes than the system takes, and so than a key may have.
+      permanent: code === 'ENAMETOOLONG',
+    })),
+  ];
+  return {
+    pending: failures.length,
+    pendingBytes: 0,
+    pendingDeletes: 0,
+    failures,
     error: null,
     changed: false,
     lookMs: 0,
@@ -145,6 +160,20 @@ function emptyResult(seen: WalkResult): CycleResult {
     special: seen.special,
     hardLinks: seen.hardLinks,
   };
+}
+
+/** What a power cut shortened must not replace the whole one in the bucket, which the next restore brings back. */
+function withholdDamaged(found: Diff, state: ReadonlyMap<EntryId, Entry>, result: CycleResult): void {
+  const isWhole = (entry: WalkEntry) => {
+    const known = state.get(entry.id);
+    return known === undefined || !isDamaged(known, entry);
+  };
+  for (const { id } of found.puts.filter((entry) => !isWhole(entry))) {
+    const message = 'it is shorter than it was sent, as after a power cut; the next start brings it back';
+    result.pending += 1;
+    result.failures.push({ path: pathOf(id), code: 'Damaged', message, permanent: false });
+  }
+  found.puts = found.puts.filter(isWhole);
 }
 
 /** Racy entries look unchanged, so they are no activity until they turn out to be changed. */
@@ -228,7 +257,7 @@ class CycleRun {
       return;
     }
     const { entries } = this.context.state;
-    const safe = this.outage.full ? makingRoom(ids, entries, this.waiting) : ids;
+    const safe = (this.outage.full ? makingRoom : withoutMoved)(ids, entries, this.waiting);
     this.result.pendingDeletes += ids.length - safe.length;
     const { allowed, held } = guardDeletes(safe, proven, entries.size, this.memory.held);
     if (!options.final) this.memory.held = held;
@@ -279,7 +308,7 @@ class CycleRun {
 
   /** These are not in the bucket as they are on the disk. */
   private wait(entries: readonly WalkEntry[]): void {
-    this.waiting.push(...entries);
+    for (const entry of entries) this.waiting.push(entry);
     this.result.pending += entries.length;
     this.result.pendingBytes += bytesOf(entries);
   }

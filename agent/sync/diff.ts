@@ -39,7 +39,7 @@ export async function diff(state: ReadonlyMap<EntryId, Entry>, seen: WalkResult,
     else if (isRacy(known) && now - ctimeMs(known) >= RACY_WINDOW_MS) result.racy.push(entry);
     else result.unchanged += 1;
   }
-  const hidden = new Set([...seen.unreadable, ...seen.leftOut]);
+  const hidden = new Set([...seen.unreadable.keys(), ...seen.leftOut]);
   for (const [id, known] of state) {
     if (slices.over) await slices.rest();
     const entry = seen.entries.get(id);

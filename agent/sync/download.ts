@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import {
   closeSync,
   fchmodSync,
@@ -22,14 +22,14 @@ import { isDirId, pathOf, type EntryId } from '../../shared/bucket/keys.js';
 import { fromMetadata, type FileMeta } from '../../shared/bucket/metadata.js';
 import { toS3Failure } from '../../shared/s3/body-error.js';
 import { keyNote, type SyncContext } from './context.js';
-import { toFileStat, type Entry } from './entry.js';
+import { sameStat, toFileStat, type Entry, type FileStat } from './entry.js';
 import { md5Hex } from './etag.js';
 import { collect } from '../../shared/s3/collect.js';
 import { S3Error } from '../../shared/s3/s3-error.js';
 import type { ObjectContent } from '../../shared/s3/s3-port.js';
 import type { Place } from './place.js';
 import { ensureFolder, inFolder, parentOf } from './safe-path.js';
-import { TEMP_PREFIX } from './walk.js';
+import { temporaryName } from './walk.js';
 
 /** Making a file is what takes a file system longest: others are received meanwhile. */
 const openFd = promisify(openCallback);
@@ -41,8 +41,8 @@ const MAX_LINK_BYTES = 4095;
 export interface DownloadOptions {
   /** What may be replaced; the call rejects with EEXIST when something else has the name. */
   place: Place;
-  /** What to remember as the time of reading (see `Entry.readAtMs`). */
-  readAtMs: number;
+  /** What to remember as the time of reading (see `Entry.readAtMs`); asked once the file has its name. */
+  readAtMs: () => number;
   signal?: AbortSignal | undefined;
 }
 
@@ -65,21 +65,18 @@ export async function download(
     inFolder(context.root, parentOf(relative), async (folder) => {
       const object = await context.s3.get(key, options.signal);
       const meta = fromMetadata(object.metadata);
-      const temporary = path.join(folder, `${TEMP_PREFIX}${randomUUID()}`);
+      const temporary = path.join(folder, temporaryName());
       try {
         const md5 =
           meta.kind === 'symlink'
             ? await writeLink(temporary, object, context)
             : await writeFile(temporary, object, meta, context, options.signal);
         const target = path.join(folder, path.posix.basename(relative));
+        const written = lstatSync(temporary, { bigint: true });
         options.place(temporary, target);
-        const stat = lstatSync(target, { bigint: true });
-        context.state.set(
-          id,
-          entryOf(stat, meta.kind === 'symlink' ? 'symlink' : 'file', object.etag, md5, options, {
-            ...keyNote(context, id, key),
-          }),
-        );
+        const kind = meta.kind === 'symlink' ? 'symlink' : 'file';
+        const stat = placedStat(target, written);
+        context.state.set(id, entryOf(stat, kind, object.etag, md5, options, keyNote(context, id, key)));
       } catch (error) {
         object.body.destroy();
         rmSync(temporary, { force: true });
@@ -90,15 +87,26 @@ export async function download(
   context.counters.downloaded += 1;
 }
 
+/**
+ * How a file looks that has just got its name, by which others may have found and changed it already: then it
+ * looks as it was written, so that the next cycle finds it different.
+ */
+function placedStat(target: string, written: BigIntStats): FileStat {
+  const before = toFileStat(written);
+  const after = toFileStat(lstatSync(target, { bigint: true }));
+  // The new name has changed its ctime.
+  return sameStat({ ...before, ctimeNs: after.ctimeNs }, after) ? after : before;
+}
+
 function entryOf(
-  stat: BigIntStats,
+  stat: FileStat,
   kind: Entry['kind'],
   etag: string,
   md5: string,
   options: DownloadOptions,
   note: { key?: string },
 ): Entry {
-  return { kind, etag, md5, ...toFileStat(stat), readAtMs: options.readAtMs, ...note };
+  return { kind, etag, md5, ...stat, readAtMs: options.readAtMs(), ...note };
 }
 
 async function downloadFolder(
@@ -116,7 +124,10 @@ async function downloadFolder(
     // `folder` is a link of /proc to the open folder: chmod follows it to nothing else.
     if (mode !== null) await chmod(folder, mode & 0o3777);
     const stat = lstatSync(`${folder}/.`, { bigint: true });
-    context.state.set(id, entryOf(stat, 'dir', head.etag, '', options, keyNote(context, id, key)));
+    context.state.set(
+      id,
+      entryOf(toFileStat(stat), 'dir', head.etag, '', options, keyNote(context, id, key)),
+    );
   });
 }
 
@@ -124,6 +135,7 @@ async function writeLink(temporary: string, object: ObjectContent, context: Sync
   if (object.size > MAX_LINK_BYTES || object.size === 0)
     throw new BerthError('BERTH_BAD_LINK', 'the object is marked as a link, but holds no link target');
   const target = await receive(object, () => collect(object.body));
+  if (target.includes(0)) throw new BerthError('BERTH_BAD_LINK', 'the link target holds a NUL');
   // The target may point anywhere; it is the user's, and the agent never follows it.
   symlinkSync(target, temporary);
   if (context.owner) lchownSync(temporary, context.owner.uid, context.owner.gid);

@@ -10,6 +10,7 @@ import type { SyncContext } from './context.js';
 import { runCycle, type CycleMemory, type CycleResult, type Failure } from './cycle.js';
 import { DEFAULT_LIMITS } from './limits.js';
 import type { S3Port } from '../../shared/s3/s3-port.js';
+import type { EntryId } from '../../shared/bucket/keys.js';
 import { pull } from './pull.js';
 import { compareWithBucket, writeReceipt, type Run } from './receipt.js';
 import { RefusedObjects } from './refused.js';
@@ -61,6 +62,10 @@ export class SyncEngine {
   private lastActivityAt: number | null = null;
   private last: CycleResult | null = null;
   private retryMessage: string | null = null;
+  /** What was sent again since the bucket had another version of ours. */
+  private readonly renewed = new Set<EntryId>();
+  /** What a power cut shortened was brought back, in this run. */
+  private mended = false;
   /** Why others' changes could not be brought. */
   private pullFailure: Failure | null = null;
 
@@ -162,6 +167,7 @@ export class SyncEngine {
         signal,
         saved: this.saver.tick,
       });
+      this.mended = true;
       this.lastSyncAt = this.context.now();
     } finally {
       this.retryMessage = null;
@@ -229,9 +235,10 @@ export class SyncEngine {
       if (isDone(result)) {
         const confirmed = await this.confirm(signal);
         if (confirmed.kind === 'confirmed') return this.outcome(result, 0, confirmed.receipt);
-        if (confirmed.kind === 'missing') continue;
-        this.last = { ...result, error: confirmed.error };
-        if (confirmed.error.permanent) return this.outcome(this.last, 76);
+        if (confirmed.kind === 'failed') {
+          this.last = { ...result, error: confirmed.error };
+          if (confirmed.error.permanent) return this.outcome(this.last, 76);
+        }
         // What was sent or removed may have made room for the rest.
       } else if (isHopeless(result) && !result.changed) return this.outcome(result, 76);
       const wait = Math.max(baseMs / 10, fullJitterMs(tries, baseMs, maxMs));
@@ -259,13 +266,19 @@ export class SyncEngine {
     const policy = this.settings.retry ?? CYCLE_RETRY;
     const context: SyncContext = { ...this.context, request: (send) => retrying(policy, send, { signal }) };
     try {
-      const { missing, listed } = await compareWithBucket(context);
-      if (missing.length === 0) {
+      const { missing, older, listed } = await compareWithBucket(context);
+      // Once: a server may list other ETags than it answers with.
+      const again = missing.concat(older.filter((id) => !this.renewed.has(id)));
+      if (again.length === 0) {
         const { manifest } = await writeReceipt(context, run, listed);
         return { kind: 'confirmed', receipt: manifest };
       }
-      log.warn('files are missing in the bucket and are sent again', { missing: missing.slice(0, 20) });
-      for (const id of missing) state.delete(id);
+      log.warn('files are missing in the bucket, or older there, and are sent again', {
+        files: again.slice(0, 20),
+        count: again.length,
+      });
+      for (const id of older) this.renewed.add(id);
+      for (const id of again) state.delete(id);
       return { kind: 'missing' };
     } catch (error) {
       return { kind: 'failed', error: { path: '', ...failureOf(error) } };
@@ -280,7 +293,13 @@ export class SyncEngine {
     const context = this.guardedBy(outage, signal);
     // Deletes of a state that never described the whole bucket are no deletes.
     const deletes = options.deletes && context.state.complete;
-    const result = await runCycle(context, this.memory, { ...options, deletes }, outage, this.saver.tick);
+    const result = await runCycle(
+      context,
+      this.memory,
+      { ...options, deletes, mended: this.mended },
+      outage,
+      this.saver.tick,
+    );
     await this.saver.flush();
     this.last = result;
     if (errorOf(result) === null) this.lastSyncAt = this.context.now();
@@ -368,7 +387,7 @@ function isHopeless(result: CycleResult): boolean {
 function errorOf(result: CycleResult): string | null {
   const failure: Failure | undefined = result.error ?? result.failures[0];
   if (!failure) return null;
-  const where = failure.path === '' ? '' : `${failure.path}: `;
+  const where = failure.path === '' ? '' : `${failure.path.slice(0, MAX_EXAMPLE_LENGTH)}: `;
   const more = result.failures.length > 1 ? ` (and ${result.failures.length - 1} more)` : '';
   return `${where}${failure.message}${result.error ? '' : more}`.slice(0, 2000);
 }

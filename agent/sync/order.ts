@@ -1,5 +1,8 @@
 import type { WalkEntry } from './entry.js';
+import { MULTIPART_THRESHOLD } from './etag.js';
 import { isGit, isGitObject } from './git.js';
+
+const isLarge = ({ size }: WalkEntry) => size > MULTIPART_THRESHOLD;
 
 /**
  * Uploads in the order in which a reader of the bucket may see them: a git reference never before the
@@ -18,5 +21,7 @@ export function inOrder(
     else if (isGit(entry.id)) git.push(entry);
     else ordinary.push(entry);
   }
+  // What takes long must not hold up what somebody works on.
+  ordinary.sort((a, b) => Number(isLarge(a)) - Number(isLarge(b)));
   return [ordinary, objects, git];
 }

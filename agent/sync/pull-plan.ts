@@ -2,7 +2,7 @@ import { ancestorsOf, isDirId, pathOf, type EntryId } from '../../shared/bucket/
 import type { RemoteEntry, RemoteView } from '../../shared/bucket/view.js';
 import { isRacy } from './diff.js';
 import { DEFAULT_DIR_MODE, sameStat, type Entry, type WalkEntry } from './entry.js';
-import { isMassRemoval } from './restore-plan.js';
+import { isGitLock } from './git.js';
 
 export interface PullPlan {
   /** Known and unchanged here, and gone from the bucket. */
@@ -29,6 +29,7 @@ export function planPull(
   const plan: PullPlan = { remove: [], forget: [], fetch: [], replace: [], folders: [] };
   const needed = new Set<string>();
   for (const remote of view.entries.values()) {
+    if (isGitLock(remote.id)) continue;
     for (const folder of ancestorsOf(pathOf(remote.id))) needed.add(folder);
     const known = state.get(remote.id);
     if (known?.etag === remote.etag) continue;
@@ -56,9 +57,15 @@ function isUntouchedFolder(known: Entry | undefined, local: WalkEntry | undefine
   return local === undefined ? known === undefined : local.mode === (known?.mode ?? DEFAULT_DIR_MODE);
 }
 
-/** What is on the disk is then sent again, as after a restart. */
+/** Above this part of all known entries, "gone from the bucket" is not believed. */
+const LARGE_SHARE = 0.5;
+const MANY = 100;
+
+/** An emptied bucket is more likely an accident than a wish: what is on the disk is sent again, as after a restart. */
 function holdMassRemoval(plan: PullPlan, inBucket: number, known: number): void {
-  if (!isMassRemoval(plan.remove.length, inBucket, known)) return;
-  plan.forget.push(...plan.remove.map(({ id }) => id));
+  const count = plan.remove.length;
+  const emptied = inBucket === 0 && count > 0;
+  if (!emptied && (count <= MANY || count <= known * LARGE_SHARE)) return;
+  plan.forget = plan.forget.concat(plan.remove.map(({ id }) => id));
   plan.remove = [];
 }

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { rmdirSync } from 'node:fs';
 import path from 'node:path';
 import { codeOf, messageOf } from '../../shared/errors.js';
@@ -15,7 +14,7 @@ import { ifAbsent, ifUnchanged, removeUnchanged, type Place } from './place.js';
 import { planPull, type PullPlan } from './pull-plan.js';
 import { exists, inFolder, ObstacleError, parentOf, UnsafePathError } from './safe-path.js';
 import { sameVolume } from './state.js';
-import { TEMP_PREFIX, walk } from './walk.js';
+import { temporaryName, walk } from './walk.js';
 
 export interface PullOptions {
   /** Called after each entry; a good time to save the state. */
@@ -91,7 +90,7 @@ class PullRun {
     const { refused } = this.context;
     if (refused.has(remote.key, remote.etag)) return;
     try {
-      await download(this.context, remote.id, remote.key, { place, readAtMs: this.context.now() });
+      await download(this.context, remote.id, remote.key, { place, readAtMs: this.context.now });
       refused.delete(remote.key);
       this.result.downloaded += 1;
     } catch (error) {
@@ -109,7 +108,7 @@ class PullRun {
       await inFolder(root, parentOf(relative), (folder) => {
         const target = path.join(folder, path.posix.basename(relative));
         if (isDirId(id)) rmdirSync(target);
-        else removeUnchanged(target, path.join(folder, `${TEMP_PREFIX}${randomUUID()}`), known);
+        else removeUnchanged(target, path.join(folder, temporaryName()), known);
       });
     } catch (error) {
       if (!isTheUsers(error)) throw error;

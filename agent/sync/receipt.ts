@@ -3,6 +3,8 @@ import { manifestOf, type Receipt } from '../../shared/model/receipt.js';
 import type { ListedObject } from '../../shared/s3/s3-port.js';
 import type { EntryId } from '../../shared/bucket/keys.js';
 import { keyFor, type SyncContext } from './context.js';
+import { forEachLimited } from './limits.js';
+import { isOwn } from './own.js';
 
 /** Whose end a receipt confirms. */
 export interface Run {
@@ -14,20 +16,45 @@ export interface Run {
 /**
  * Compares what this replica believes to be in the bucket with what the server lists.
  *
- * @returns what is missing there, and the list
+ * @returns what is missing there, what is there in another version of this replica's own, and the list
  */
 export async function compareWithBucket(
   context: SyncContext,
-): Promise<{ missing: EntryId[]; listed: ListedObject[] }> {
+): Promise<{ missing: EntryId[]; older: EntryId[]; listed: ListedObject[] }> {
   const listed = await context.request(async () => {
     const objects: ListedObject[] = [];
     for await (const page of context.s3.list(context.keys.root)) objects.push(...page);
     return objects;
   });
-  const keys = new Set(listed.map(({ key }) => key));
-  // Another ETag is a later version by somebody who had seen ours.
-  const missing = [...context.state.entries.keys()].filter((id) => !keys.has(keyFor(context, id)));
-  return { missing, listed };
+  const etags = new Map(listed.map(({ key, etag }) => [key, etag]));
+  const missing: EntryId[] = [];
+  const others: EntryId[] = [];
+  for (const [id, known] of context.state.entries) {
+    const etag = etags.get(keyFor(context, id));
+    if (etag === undefined) missing.push(id);
+    else if (etag !== known.etag && known.kind !== 'dir') others.push(id);
+  }
+  return { missing, older: await ownAmong(context, others), listed };
+}
+
+/**
+ * Another ETag is a later version by somebody who had seen ours, unless it is by ourselves: then the server went
+ * back to it, or somebody else works on this volume too.
+ */
+async function ownAmong(context: SyncContext, ids: EntryId[]): Promise<EntryId[]> {
+  const own: EntryId[] = [];
+  await forEachLimited(
+    ids,
+    context.limits,
+    () => 0,
+    async (id) => {
+      const key = keyFor(context, id);
+      const head = await context.request(() => context.s3.head(key));
+      if (head === null) return;
+      if (head.etag !== context.state.entries.get(id)?.etag && isOwn(context, key, head)) own.push(id);
+    },
+  );
+  return own;
 }
 
 /** Writes the receipt of a run, last of all, and removes those of earlier runs of the workspace. */

@@ -1,6 +1,6 @@
 import { isDirId, type EntryId } from '../../shared/bucket/keys.js';
-import { fromMetadata } from '../../shared/bucket/metadata.js';
 import { keyFor, type SyncContext } from './context.js';
+import { isOwn } from './own.js';
 import { S3Error } from '../../shared/s3/s3-error.js';
 import { fetchWanted } from './upload.js';
 
@@ -34,8 +34,7 @@ export async function removeEntry(context: SyncContext, id: EntryId): Promise<Re
       context.state.delete(id);
       return 'gone';
     }
-    const own = fromMetadata(head.metadata).replica === context.state.replica;
-    if (own || isDirId(id) || head.etag === etag) {
+    if (isOwn(context, key, head) || isDirId(id) || head.etag === etag) {
       etag = head.etag;
       continue;
     }

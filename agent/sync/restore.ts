@@ -1,22 +1,22 @@
-import { linkSync, lstatSync, rmdirSync, rmSync } from 'node:fs';
+import { linkSync, lstatSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { codeOf, messageOf } from '../../shared/errors.js';
 import { isDirId, KeyError, pathOf, type EntryId } from '../../shared/bucket/keys.js';
 import { fromMetadata } from '../../shared/bucket/metadata.js';
-import { viewOf, type RemoteEntry, type RemoteView } from '../../shared/bucket/view.js';
+import { viewOf, type RemoteEntry } from '../../shared/bucket/view.js';
 import { conflictPath } from './conflict-name.js';
 import { matchesEtag, openContent } from './content.js';
 import { keyNote, type SyncContext } from './context.js';
-import { isHidden, RACY_WINDOW_MS } from './diff.js';
+import { RACY_WINDOW_MS } from './diff.js';
 import { download } from './download.js';
-import { removeEmptied } from './emptied.js';
 import type { WalkEntry } from './entry.js';
 import { isGitLock } from './git.js';
 import { forEachLimited } from './limits.js';
 import { listObjects } from './list.js';
 import { moveAside } from './move-aside.js';
+import { isOwn } from './own.js';
 import { overAnything, type Place } from './place.js';
-import { planRestore, type RestorePlan } from './restore-plan.js';
+import { isUnchanged, planRestore, type RestorePlan } from './restore-plan.js';
 import { inFolder, ObstacleError, parentOf, UnsafePathError } from './safe-path.js';
 import { S3Error } from '../../shared/s3/s3-error.js';
 import type { ListedObject } from '../../shared/s3/s3-port.js';
@@ -36,7 +36,8 @@ export interface RestoreOptions {
 /**
  * Brings the bucket's content to the disk. What a surviving volume has that the bucket has not is kept;
  * where both have different unseen versions, the bucket's keeps the name and the local one gets another.
- * Nothing is ever written to the bucket, except that the bucket itself may be made.
+ * Nothing is ever written to the bucket, except that the bucket itself may be made, and nothing on the disk is
+ * removed because the bucket lacks it.
  *
  * @throws S3Error of kind `bucket` (a person must act); a disk error; the signal's reason
  */
@@ -49,6 +50,9 @@ export async function restore(context: SyncContext, options: RestoreOptions): Pr
   // Not gone from the bucket: what the disk has of them is set aside, not removed.
   for (const id of view.hidden) context.state.delete(id);
   const seen = await walk(context.root);
+  // Nothing can be said of what is in there, so nothing may be put in its place.
+  for (const [folder, code] of seen.unreadable)
+    if (code !== 'ENAMETOOLONG') throw new Error(`the disk cannot be read: ${code} at ${folder || '/'}`);
   for (const leftover of seen.leftovers) await removeFile(context, leftover);
   // Nobody works on the files yet: who held these is dead.
   for (const id of [...seen.entries.keys()].filter(isGitLock)) {
@@ -56,10 +60,9 @@ export async function restore(context: SyncContext, options: RestoreOptions): Pr
     seen.entries.delete(id);
   }
   const plan = planRestore(view.entries, context.state.entries, seen.entries, context.state.complete);
-  await keepLeftOut(context, plan);
   context.refused.clear();
   for (const { key, reason } of view.refused) context.refused.add(key, '', reason);
-  const run = new RestoreRun(context, options, seen.entries, view);
+  const run = new RestoreRun(context, options, seen.entries);
   await run.execute(plan);
   context.state.markComplete();
   const count = context.refused.keys.length;
@@ -68,16 +71,6 @@ export async function restore(context: SyncContext, options: RestoreOptions): Pr
       count,
       examples: context.refused.examples(MAX_TOLD),
     });
-}
-
-/** What the rules keep on the disk only is not removed because it is not in the bucket. */
-async function keepLeftOut(context: SyncContext, plan: RestorePlan): Promise<void> {
-  if (plan.removeLocal.length === 0) return;
-  context.rules.refresh?.();
-  const leftOut = new Set((await walk(context.root, context.rules)).leftOut);
-  const isKept = (id: EntryId) => isHidden(pathOf(id), leftOut);
-  plan.forget.push(...plan.removeLocal.filter(isKept));
-  plan.removeLocal = plan.removeLocal.filter((id) => !isKept(id));
 }
 
 async function listAll(context: SyncContext, options: RestoreOptions): Promise<ListedObject[]> {
@@ -97,12 +90,9 @@ class RestoreRun {
     private readonly context: SyncContext,
     private readonly options: RestoreOptions,
     private readonly disk: ReadonlyMap<EntryId, WalkEntry>,
-    private readonly view: RemoteView,
   ) {}
 
   async execute(plan: RestorePlan): Promise<void> {
-    // Deepest first, so that a folder is empty when its turn comes.
-    for (const id of [...plan.removeLocal].sort().reverse()) await this.removeLocal(id);
     for (const id of plan.forget) this.context.state.delete(id);
     const files = plan.download.filter((entry) => !isDirId(entry.id));
     const folders = plan.download.filter((entry) => isDirId(entry.id));
@@ -132,15 +122,13 @@ class RestoreRun {
   }
 
   /** Nobody works on the files yet: what is read now cannot change unnoticed, so it is not racy. */
-  private settled(): number {
-    return this.context.now() + 2 * RACY_WINDOW_MS;
-  }
+  private readonly settled = () => this.context.now() + 2 * RACY_WINDOW_MS;
 
   private async fetch(entry: RemoteEntry, place: Place = overAnything, rounds = 3): Promise<void> {
     try {
       await download(this.context, entry.id, entry.key, {
         place,
-        readAtMs: this.settled(),
+        readAtMs: this.settled,
         signal: this.options.signal,
       });
     } catch (error) {
@@ -189,12 +177,14 @@ class RestoreRun {
     const content = await openContent(context.root, local, context.now);
     try {
       const { md5, stat, kind } = content;
-      const clean = known !== undefined && md5 !== '' && known.md5 === md5 && known.kind === kind;
-      if (clean) return await this.fetch(entry);
-      const same = entry.size === stat.size && (await matchesEtag(content, entry.etag));
       const head = await context.request(() => context.s3.head(entry.key));
       if (head === null) return;
+      const unchanged = isUnchanged(known, local);
+      const sameAsKnown = known !== undefined && md5 !== '' && known.md5 === md5 && known.kind === kind;
+      const own = isOwn(context, entry.key, head);
+      if (!own && (unchanged || sameAsKnown)) return await this.fetch(entry);
       const meta = fromMetadata(head.metadata);
+      const same = entry.size === stat.size && (await matchesEtag(content, entry.etag));
       const note = keyNote(context, entry.id, entry.key);
       const readAtMs = this.settled();
       if (same || (meta.md5 !== null && meta.md5 === md5)) {
@@ -203,13 +193,15 @@ class RestoreRun {
           context.state.set(entry.id, { kind, etag: head.etag, md5, ...stat, mode, readAtMs, ...note });
           return;
         }
-      } else if (meta.replica === context.state.replica) {
-        // Ours, sent before a crash and not recorded: the disk is its successor. The size that no file
-        // has makes the first cycle send it.
+      } else if (own && !unchanged) {
+        // Sent before a crash and not recorded: the disk is its successor. The size that no file has makes
+        // the first cycle send it.
         const stale = { ...stat, size: -1 };
         context.state.set(entry.id, { kind, etag: head.etag, md5: '', ...stale, readAtMs, ...note });
         return;
       }
+      // Ours, and not what was known to be there: an older version, which the server went back to, or a newer
+      // one, which the disk lost in a power cut. Both are kept.
     } finally {
       content.close();
     }
@@ -219,21 +211,6 @@ class RestoreRun {
       context.counters.conflicts += 1;
     }
     await this.fetch(entry);
-  }
-
-  private async removeLocal(id: EntryId): Promise<void> {
-    const { context } = this;
-    const relative = pathOf(id);
-    await inFolder(context.root, parentOf(relative), (folder) => {
-      const target = path.join(folder, path.posix.basename(relative));
-      if (isDirId(id)) rmdirSync(target);
-      else rmSync(target);
-    }).catch((error: unknown) => {
-      // Not empty: it holds something that is only here, and stays.
-      if (!['ENOENT', 'ENOTEMPTY', 'ENOTDIR'].includes(codeOf(error) ?? '')) throw error;
-    });
-    context.state.delete(id);
-    await removeEmptied(context.root, parentOf(relative), this.view);
   }
 }
 

@@ -49,7 +49,7 @@ export class Outage {
 
   private note(error: unknown): void {
     if (!(error instanceof S3Error)) return;
-    if (error.kind === 'network' || error.kind === 'server') {
+    if (isAway(error)) {
       this.inARow += 1;
       if (this.inARow >= this.limit) this.last = error;
       return;
@@ -60,6 +60,10 @@ export class Outage {
     if (error.kind === 'full') this.noRoom = error;
   }
 }
+
+/** It says nothing about the request: the next one is not likely to fare better. */
+const isAway = ({ kind, status }: S3Error) =>
+  kind === 'network' || kind === 'server' || status === 429 || status === 503;
 
 /** Any failure as an `S3Error`-like pair of code and words, for reports. */
 export function failureOf(error: unknown): { code: string; message: string; permanent: boolean } {

@@ -17,3 +17,16 @@ export function makingRoom(
   const sizes = new Set(waiting.filter(({ kind }) => kind !== 'dir').map(({ size }) => size));
   return deletes.filter((id) => !isGit(id) && !sizes.has(state.get(id)?.size ?? -1));
 }
+
+/**
+ * Old names of files that wait under their new one: until that is sent, they are all that the bucket has. Where
+ * the inode has only been used again, the deletion waits a cycle longer.
+ */
+export function withoutMoved(
+  deletes: readonly EntryId[],
+  state: ReadonlyMap<EntryId, Entry>,
+  waiting: readonly WalkEntry[],
+): EntryId[] {
+  const waits = new Set(waiting.map(({ ino }) => ino));
+  return deletes.filter((id) => !waits.has(state.get(id)?.ino ?? -1n));
+}

@@ -45,9 +45,12 @@ export function isRebuilt(name: string, siblings: readonly string[]): boolean {
   return locks?.some((lock) => siblings.includes(lock)) ?? false;
 }
 
+/** As git on Linux: `build` is not `BUILD`. */
+const gitignore = () => ignore({ ignorecase: false });
+
 /** Fixed patterns in gitignore's syntax. */
 export function patternRules(patterns: readonly string[]): Rules {
-  const matcher = ignore().add([...patterns]);
+  const matcher = gitignore().add([...patterns]);
   return { leavesOut: (entry, isFolder) => matcher.ignores(isFolder ? `${entry}/` : entry) };
 }
 
@@ -56,7 +59,7 @@ export function patternRules(patterns: readonly string[]): Rules {
  * lock file. `!node_modules/` in the file keeps even that. Git's locks are never kept.
  */
 export class WorkspaceRules implements Rules {
-  private matcher: Ignore = ignore();
+  private matcher: Ignore = gitignore();
   private seen = '';
 
   constructor(private readonly root: string) {}
@@ -65,7 +68,7 @@ export class WorkspaceRules implements Rules {
   refresh(): void {
     const { print, text } = this.read();
     if (print === this.seen) return;
-    this.matcher = ignore().add(text);
+    this.matcher = gitignore().add(text);
     this.seen = print;
   }
 

@@ -10,6 +10,7 @@ import { download } from './download.js';
 import { toFileStat, type Entry, type WalkEntry } from './entry.js';
 import { partSizeFor } from './etag.js';
 import type { Condition, ObjectHead, UploadedPart } from '../../shared/s3/s3-port.js';
+import { isOwn } from './own.js';
 import { ifAbsent } from './place.js';
 import { inFolder, parentOf } from './safe-path.js';
 import { S3Error } from '../../shared/s3/s3-error.js';
@@ -66,7 +67,9 @@ async function putContent(context: SyncContext, id: EntryId, content: Content): 
     if (head === null) {
       // Deleted by somebody else: a change beats a delete.
       if (condition.kind === 'match') condition = { kind: 'absent' };
-      // There and not there: some servers mean that the name is a folder's, perhaps of an empty one.
+      // There and not there: some servers mean that the name is a folder's, perhaps of an empty one. A marker
+      // has no content that could replace another's.
+      else if (content.kind === 'dir') condition = { kind: 'none' };
       else if (++refusals === 1) await context.request(() => context.s3.removeFolder(key));
       else if (refusals > 2) return keepBoth(context, id, null, content);
       continue;
@@ -80,7 +83,7 @@ async function putContent(context: SyncContext, id: EntryId, content: Content): 
       return 'adopted';
     }
     // A write of ours that was not recorded before a crash: nobody's unseen work is replaced.
-    if (same || meta.replica === context.state.replica || context.lastWriterWins)
+    if (same || isOwn(context, key, head) || context.lastWriterWins)
       condition = { kind: 'match', etag: head.etag };
     else return keepBoth(context, id, key, content);
   }
@@ -101,13 +104,15 @@ function record(context: SyncContext, id: EntryId, key: string, content: Content
   });
 }
 
+const writerOf = ({ state: { replica } }: SyncContext, key: string) => ({ replica, key });
+
 async function send(
   context: SyncContext,
   key: string,
   content: Content,
   condition: Condition,
 ): Promise<string> {
-  const metadata = toMetadata(content.kind, content.stat, content.md5, context.state.replica);
+  const metadata = toMetadata(content.kind, content.stat, content.md5, writerOf(context, key));
   const { body } = content;
   if (body === null) return sendInParts(context, key, content, condition);
   return (await context.request(() => context.s3.put(key, body, metadata, condition))).etag;
@@ -120,7 +125,7 @@ async function sendInParts(
   condition: Condition,
 ): Promise<string> {
   const { s3, request } = context;
-  const metadata = toMetadata(content.kind, content.stat, '', context.state.replica);
+  const metadata = toMetadata(content.kind, content.stat, '', writerOf(context, key));
   const uploadId = await request(() => s3.startUpload(key, metadata));
   try {
     const partSize = partSizeFor(content.stat.size);
@@ -208,6 +213,7 @@ async function moveTo(context: SyncContext, from: string, to: string, content: C
     const unchanged =
       stat.ino === content.stat.ino &&
       stat.size === content.stat.size &&
+      stat.mode === content.stat.mode &&
       stat.mtimeNs === content.stat.mtimeNs;
     // Edited after it was read: the next cycle finds it different and sends it again.
     if (known && unchanged) context.state.set(copyId, { ...known, ...stat, readAtMs: context.now() });
@@ -219,7 +225,7 @@ export async function fetchWanted(context: SyncContext, id: EntryId): Promise<vo
   const key = context.wanted.get(id);
   if (key === undefined) return;
   try {
-    await download(context, id, key, { place: ifAbsent, readAtMs: context.now() });
+    await download(context, id, key, { place: ifAbsent, readAtMs: context.now });
     context.wanted.delete(id);
   } catch (error) {
     if (error instanceof S3Error && error.kind !== 'missing' && error.kind !== 'object') throw error;

@@ -1,14 +1,16 @@
+import { randomUUID } from 'node:crypto';
 import { lstatSync, readdirSync, type Dirent } from 'node:fs';
 import path from 'node:path';
 import { codeOf } from '../../shared/errors.js';
 import { idOf, type EntryId } from '../../shared/bucket/keys.js';
 import { toFileStat, type WalkEntry } from './entry.js';
 import { NO_RULES, type Rules } from './rules.js';
-import { exists } from './safe-path.js';
 import { Slices } from './slices.js';
 
-/** Names of files that are being downloaded; the rest of the name is arbitrary. */
-export const TEMP_PREFIX = '.berth-tmp-';
+/** A name for a file that is being downloaded, or of one that gives way to it. */
+export const temporaryName = () => `.berth-tmp-${randomUUID()}`;
+/** What a user or another tool calls similarly is a file like any other. */
+const TEMPORARY = /^\.berth-tmp-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(-old)?$/;
 
 /** Tells one volume from another: a new file system, or a new root on the same one. */
 export interface RootIdentity {
@@ -21,8 +23,8 @@ export interface WalkResult {
   /** Null when the root is not there or no folder. */
   root: RootIdentity | null;
   entries: Map<EntryId, WalkEntry>;
-  /** Folders that could not be read: nothing may be concluded about what is in them. */
-  unreadable: string[];
+  /** What could not be looked at, and the system's code: nothing may be concluded about what is in there. */
+  unreadable: Map<string, string>;
   /** Left out by the rules, each with all that is in it: nothing may be concluded about these either. */
   leftOut: string[];
   /** Left behind by an interrupted download. */
@@ -53,7 +55,7 @@ export async function walk(root: string, rules: Rules = NO_RULES): Promise<WalkR
   const result: WalkResult = {
     root: rootIdentity(root),
     entries: new Map(),
-    unreadable: [],
+    unreadable: new Map(),
     leftOut: [],
     leftovers: [],
     special: 0,
@@ -88,23 +90,33 @@ async function visit(pass: Pass, folder: string): Promise<void> {
     // A folder that vanished since its parent was read is simply gone, and so is its entry.
     const gone = codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR';
     if (gone && folder !== '') result.entries.delete(idOf(folder, 'dir'));
-    else result.unreadable.push(folder);
+    else result.unreadable.set(folder, codeOf(error) ?? '');
     return;
   }
   const names = children.map((child) => child.name);
+  const unnameable = unnameableIn(path.join(root, folder), names);
   let kept = 0;
   for (const child of children) {
     if (slices.over) await slices.rest();
     const childPath = folder === '' ? child.name : `${folder}/${child.name}`;
     if (rules.leavesOut(childPath, child.isDirectory(), names)) result.leftOut.push(childPath);
-    else if (child.name.startsWith(TEMP_PREFIX)) result.leftovers.push(childPath);
-    else if (child.name.includes('\ufffd') && !exists(path.join(root, childPath)))
+    else if (TEMPORARY.test(child.name)) result.leftovers.push(childPath);
+    else if (unnameable.has(child.name)) {
+      // Another file may have the very name that stands for this one.
       result.unnameable.push(childPath);
-    else if (look(pass, childPath)) kept += 1;
+      unnameable.delete(child.name);
+    } else if (look(pass, childPath)) kept += 1;
   }
   const own = result.entries.get(idOf(folder, 'dir'));
   // A folder of which nothing is kept needs a marker, or it would not be there after a restore.
   if (own) own.empty = kept === 0;
+}
+
+/** Names that are not valid UTF-8, as they read. */
+function unnameableIn(folder: string, names: readonly string[]): Set<string> {
+  if (!names.some((name) => name.includes('\ufffd'))) return new Set();
+  const raw = readdirSync(folder, { encoding: 'buffer' });
+  return new Set(raw.filter((name) => !Buffer.from(name.toString()).equals(name)).map(String));
 }
 
 /** @returns false when there is nothing to keep */
@@ -114,7 +126,7 @@ function look({ root, result, folders, linked }: Pass, childPath: string): boole
     stat = lstatSync(path.join(root, childPath), { bigint: true });
   } catch (error) {
     if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return false;
-    result.unreadable.push(childPath);
+    result.unreadable.set(childPath, codeOf(error) ?? '');
     return true;
   }
   const kind = stat.isFile() ? 'file' : stat.isSymbolicLink() ? 'symlink' : stat.isDirectory() ? 'dir' : null;

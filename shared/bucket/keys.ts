@@ -109,6 +109,16 @@ export class Keyspace {
     return key;
   }
 
+  /** The key that we would choose for an entry; null when there is none, though other tools have found one. */
+  canonical(id: EntryId): string | null {
+    try {
+      return this.keyOf(id);
+    } catch (error) {
+      if (error instanceof KeyError) return null;
+      throw error;
+    }
+  }
+
   /**
    * @returns the entry of a key, or null for reserved keys that are no entry
    * @throws KeyError

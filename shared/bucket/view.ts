@@ -29,7 +29,7 @@ export function viewOf(listed: Iterable<ListedObject>, keys: Keyspace): RemoteVi
       const id = keys.entryOf(object.key);
       if (id === null) continue;
       const present = view.entries.get(id);
-      const canonical = safeKeyOf(keys, id) === object.key;
+      const canonical = keys.canonical(id) === object.key;
       if (present && !canonical) {
         view.refused.push({ key: object.key, reason: 'another key stands for the same file' });
         continue;
@@ -43,14 +43,6 @@ export function viewOf(listed: Iterable<ListedObject>, keys: Keyspace): RemoteVi
   }
   refuseFilesInTheWay(view);
   return view;
-}
-
-function safeKeyOf(keys: Keyspace, id: EntryId): string | null {
-  try {
-    return keys.keyOf(id);
-  } catch {
-    return null;
-  }
 }
 
 /**

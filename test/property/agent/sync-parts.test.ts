@@ -82,7 +82,7 @@ describe('agent: properties of the sync engine’s parts', () => {
   it('metadata carries kind and mode, and the time to the microsecond', () => {
     fc.assert(
       fc.property(kind, stat, (what, of) => {
-        const meta = fromMetadata(toMetadata(what, of, '', '1a2b3c4d'));
+        const meta = fromMetadata(toMetadata(what, of, '', { replica: '1a2b3c4d', key: 'a' }));
         expect(meta).to.include({ kind: what, mode: of.mode, replica: '1a2b3c4d', md5: null });
         expect(Math.abs((meta.mtime ?? NaN) - Number(of.mtimeNs) / 1e9)).to.be.below(1e-6);
       }),
@@ -170,7 +170,7 @@ function walkOf(entries: WalkEntry[]): WalkResult {
   return {
     root: { dev: 1n, ino: 2n, birthtimeNs: 3n },
     entries: new Map(entries.map((entry) => [entry.id, entry])),
-    unreadable: [],
+    unreadable: new Map(),
     leftOut: [],
     leftovers: [],
     special: 0,

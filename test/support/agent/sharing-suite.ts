@@ -85,7 +85,7 @@ export function sharingSuite(name: string, serverFor: () => Server): void {
       expect(two.tree()).to.deep.equal({ a: 'changed by two', b: 'changed by one' });
     });
 
-    it('keeps what a surviving volume has alone, and takes what is new', async () => {
+    it('keeps what a surviving volume has alone, takes what is new, and removes nothing', async () => {
       const one = await started();
       for (const path of ['stays', 'edited', 'deleted', 'remote-edit', 'remote-gone'])
         fs.writeFileSync(one.at(path), path);
@@ -106,6 +106,8 @@ export function sharingSuite(name: string, serverFor: () => Server): void {
         edited: 'edited while the agent was away',
         new: 'new',
         'remote-edit': 'by another',
+        // It may be the last copy.
+        'remote-gone': 'remote-gone',
         'remote-new': 'by another',
       };
       expect(one.tree()).to.deep.equal(expected);

@@ -8,15 +8,17 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'chai';
 import { Agent } from '../../../agent/agent.js';
 import { homeOf, readConfig } from '../../../agent/config.js';
+import { rescue } from '../../../agent/rescue.js';
 import { SyncEngine } from '../../../agent/sync/engine.js';
 import { HomeKeeper } from '../../../agent/sync/home.js';
 import { silentLogger } from '../../../shared/logger.js';
+import { S3Error } from '../../../shared/s3/s3-error.js';
 import { FakeS3 } from '../../fakes/s3.js';
 
 /** No moment decides: what should not happen has this long to happen. */
 const A_WHILE_MS = 300;
 
-describe('agent: told to stop while it restores', () => {
+describe('agent: its run', () => {
   let base: string;
   let api: Server;
   beforeEach(async () => {
@@ -32,7 +34,7 @@ describe('agent: told to stop while it restores', () => {
     rmSync(base, { recursive: true, force: true });
   });
 
-  it('begins its last sync when the restore has ended, not while its answers come in', async () => {
+  it('told to stop while it restores, begins its last sync when the restore has ended, not while its answers come in', async () => {
     const s3 = new FakeS3();
     s3.seed('late', 'content');
     let arrive: () => void = () => undefined;
@@ -55,6 +57,17 @@ describe('agent: told to stop while it restores', () => {
     arrive();
     expect(await ended).to.equal(0);
     expect([s3.text('late'), s3.text('mine')]).to.deep.equal(['content', 'of an earlier run']);
+  });
+
+  it('that is a rescue sends what is there even if the bucket cannot be brought to the disk', async () => {
+    const s3 = new FakeS3();
+    s3.seed('other', 'not to be read');
+    s3.fault = ({ method }) =>
+      method === 'get' ? new S3Error('bucket', 'AccessDenied', 'write only', 403) : null;
+    const { parts } = await agentOn(s3);
+    writeFileSync(path.join(base, 'ws/mine'), 'of an earlier run');
+    expect(await rescue(parts)).to.equal(0);
+    expect([s3.text('other'), s3.text('mine')]).to.deep.equal(['not to be read', 'of an earlier run']);
   });
 
   async function agentOn(s3: FakeS3) {
@@ -89,7 +102,8 @@ describe('agent: told to stop while it restores', () => {
     const services = { services: [], roles: { code: 'code', vnc: 'vnc' }, rfbSocket: '/none', folders: [] };
     let end: (code: number) => void = () => undefined;
     const ended = new Promise<number>((resolve) => (end = resolve));
-    const agent = new Agent({ config, services, engine, home, owner: null, log, exit: end });
-    return { agent, ended };
+    const parts = { config, engine, home, log };
+    const agent = new Agent({ ...parts, services, owner: null, exit: end });
+    return { agent, ended, parts };
   }
 });
