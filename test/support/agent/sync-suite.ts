@@ -228,6 +228,26 @@ export function syncSuite(name: string, serverFor: () => Server): void {
       expect(calls, 'after a restore there is nothing to send').to.deep.equal([]);
     });
 
+    it('follows the mode of a folder to and fro, though servers take its marker for a folder of their own', async () => {
+      const one = await started();
+      fs.mkdirSync(one.at('repo/refs/tags'), { recursive: true });
+      fs.mkdirSync(one.at('repo/hooks'));
+      fs.writeFileSync(one.at('repo/HEAD'), 'main');
+      await one.engine.cycle();
+      const tree = one.tree();
+      for (const mode of [0o700, 0o755, 0o750, 0o700]) {
+        fs.chmodSync(one.at('repo'), mode);
+        fs.chmodSync(one.at('repo/refs'), mode);
+        await one.engine.cycle();
+        expect(one.tree()).to.deep.equal(tree);
+        expect(one.engine.status()).to.include({ pendingFiles: 0, conflicts: 0, error: null });
+      }
+      const two = await started();
+      expect(two.tree()).to.deep.equal(tree);
+      for (const folder of ['repo', 'repo/refs'])
+        expect(fs.lstatSync(two.at(folder)).mode & 0o777).to.equal(0o700);
+    });
+
     it('sends a changed mode, and follows a file that becomes a folder and back', async () => {
       const one = await started();
       fs.writeFileSync(one.at('x'), 'file');
