@@ -38,6 +38,8 @@ export interface SyncContext {
   wanted: Map<EntryId, string>;
   /** Objects that cannot become files here. */
   refused: RefusedObjects;
+  /** To be called after each step: a good time to save the state. */
+  saved: () => Promise<void>;
   /** Repeats a request as this step's policy says. */
   request: <T>(send: () => Promise<T>) => Promise<T>;
 }

@@ -79,14 +79,12 @@ export interface CycleResult {
  * what a server or a single file does; the result tells.
  *
  * @param outage - of the same requests as `context.request`
- * @param saved - called after each entry; a good time to save the state
  */
 export async function runCycle(
   context: SyncContext,
   memory: CycleMemory,
   options: CycleOptions,
   outage: Outage,
-  saved: () => Promise<void>,
 ): Promise<CycleResult> {
   const begun = performance.now();
   context.rules.refresh?.();
@@ -108,7 +106,7 @@ export async function runCycle(
   result.lookMs = performance.now() - begun;
   result.activityAtMs = activityOf(found, memory.deletes, context.now());
   memory.deletes = new Set(found.deletes);
-  const run = new CycleRun(context, memory, result, outage, saved);
+  const run = new CycleRun(context, memory, result, outage);
   await run.fetchWanted();
   const { inPlace, afterDeletes } = splitReplacing(
     [...found.puts, ...found.dirs, ...found.racy],
@@ -195,7 +193,6 @@ class CycleRun {
     private readonly memory: CycleMemory,
     private readonly result: CycleResult,
     private readonly outage: Outage,
-    private readonly saved: () => Promise<void>,
   ) {}
 
   async fetchWanted(): Promise<void> {
@@ -276,7 +273,7 @@ class CycleRun {
         try {
           await removeEntry(this.context, id);
           this.result.changed = true;
-          await this.saved();
+          await this.context.saved();
         } catch (error) {
           this.result.pendingDeletes += 1;
           this.fail(id, error);
@@ -298,7 +295,7 @@ class CycleRun {
       const outcome = await putEntry(this.context, entry, before >= PATIENCE);
       unstable.delete(entry.id);
       if (outcome !== 'unchanged') this.result.changed = true;
-      await this.saved();
+      await this.context.saved();
     } catch (error) {
       this.wait([entry]);
       if (error instanceof UnstableError) unstable.set(entry.id, before + 1);

@@ -88,7 +88,8 @@ export class SyncEngine {
     const file = new StateFile(settings.stateDir);
     const state = (await load(file, log)) ?? LocalState.fresh();
     const root = realpathSync(settings.workspaceDir);
-    return new SyncEngine(settings, new StateSaver(file, state, log, now), {
+    const saver = new StateSaver(file, state, log, now);
+    return new SyncEngine(settings, saver, {
       s3,
       keys: new Keyspace(settings.prefix),
       root,
@@ -102,6 +103,7 @@ export class SyncEngine {
       limits: DEFAULT_LIMITS,
       counters: { uploaded: 0, downloaded: 0, deleted: 0, conflicts: 0 },
       wanted: new Map(),
+      saved: saver.tick,
       refused: new RefusedObjects(),
     });
   }
@@ -165,7 +167,6 @@ export class SyncEngine {
       await restore(context, {
         createBucket: this.settings.createBucket,
         signal,
-        saved: this.saver.tick,
       });
       this.mended = true;
       this.lastSyncAt = this.context.now();
@@ -197,7 +198,7 @@ export class SyncEngine {
     const before = this.pullFailure;
     const context = this.guardedBy(new Outage());
     try {
-      const { downloaded, removed } = await pull(context, { saved: this.saver.tick });
+      const { downloaded, removed } = await pull(context);
       this.pullFailure = null;
       if (downloaded + removed > 0) this.context.log.info('changes of others', { downloaded, removed });
       return { succeeded: true, changed: downloaded + removed > 0 || before !== null };
@@ -293,13 +294,7 @@ export class SyncEngine {
     const context = this.guardedBy(outage, signal);
     // Deletes of a state that never described the whole bucket are no deletes.
     const deletes = options.deletes && context.state.complete;
-    const result = await runCycle(
-      context,
-      this.memory,
-      { ...options, deletes, mended: this.mended },
-      outage,
-      this.saver.tick,
-    );
+    const result = await runCycle(context, this.memory, { ...options, deletes, mended: this.mended }, outage);
     await this.saver.flush();
     this.last = result;
     if (errorOf(result) === null) this.lastSyncAt = this.context.now();

@@ -16,11 +16,6 @@ import { exists, inFolder, ObstacleError, parentOf, UnsafePathError } from './sa
 import { sameVolume } from './state.js';
 import { temporaryName, walk } from './walk.js';
 
-export interface PullOptions {
-  /** Called after each entry; a good time to save the state. */
-  saved: () => Promise<void>;
-}
-
 export interface PullResult {
   downloaded: number;
   removed: number;
@@ -32,7 +27,7 @@ export interface PullResult {
  *
  * @throws S3Error, or a disk error
  */
-export async function pull(context: SyncContext, options: PullOptions): Promise<PullResult> {
+export async function pull(context: SyncContext): Promise<PullResult> {
   const listed = await listObjects(context);
   const view = viewOf(listed, context.keys);
   context.rules.refresh?.();
@@ -43,7 +38,7 @@ export async function pull(context: SyncContext, options: PullOptions): Promise<
   context.refused.keepOnly(new Set(listed.map(({ key }) => key)));
   for (const { key, reason } of view.refused) context.refused.add(key, '', reason);
   const plan = planPull(view, context.state.entries, seen.entries);
-  return new PullRun(context, options, view).execute(plan);
+  return new PullRun(context, view).execute(plan);
 }
 
 class PullRun {
@@ -51,7 +46,6 @@ class PullRun {
 
   constructor(
     private readonly context: SyncContext,
-    private readonly options: PullOptions,
     private readonly view: RemoteView,
   ) {}
 
@@ -74,7 +68,7 @@ class PullRun {
       () => 0,
       async (item) => {
         await work(item);
-        await this.options.saved();
+        await this.context.saved();
       },
     );
   }

@@ -29,8 +29,6 @@ export interface RestoreOptions {
   /** Make the bucket when the server says that there is none. */
   createBucket: boolean;
   signal: AbortSignal;
-  /** Called after each entry; a good time to save the state. */
-  saved: () => Promise<void>;
 }
 
 /**
@@ -45,6 +43,7 @@ export async function restore(context: SyncContext, options: RestoreOptions): Pr
   const identity = rootIdentity(context.root);
   if (identity === null) throw new Error(`${context.root} is not a folder`);
   context.state.adopt(identity);
+  await abortUploads(context, options.signal);
   const listed = await listAll(context, options);
   const view = viewOf(listed, context.keys);
   // Not gone from the bucket: what the disk has of them is set aside, not removed.
@@ -71,6 +70,14 @@ export async function restore(context: SyncContext, options: RestoreOptions): Pr
       count,
       examples: context.refused.examples(MAX_TOLD),
     });
+}
+
+/** Parts of uploads that nobody completes are stored (and billed) for ever; whose these were is dead. */
+async function abortUploads({ s3, state, request }: SyncContext, signal: AbortSignal): Promise<void> {
+  for (const [uploadId, key] of state.uploads) {
+    await request(() => s3.abortUpload(key, uploadId)).catch(() => signal.throwIfAborted());
+    state.endUpload(uploadId);
+  }
 }
 
 async function listAll(context: SyncContext, options: RestoreOptions): Promise<ListedObject[]> {
@@ -116,7 +123,7 @@ class RestoreRun {
       async (entry) => {
         this.options.signal.throwIfAborted();
         await work(entry);
-        await this.options.saved();
+        await this.context.saved();
       },
     );
   }

@@ -14,6 +14,8 @@ import type { RootIdentity } from './walk.js';
  */
 export class LocalState {
   readonly entries: Map<EntryId, Entry>;
+  /** Multi-part uploads under way, with their keys. */
+  readonly uploads: Map<string, string>;
   /** Something changed since the last save. */
   private changed = false;
 
@@ -25,8 +27,10 @@ export class LocalState {
     /** A restore ran to its end at some time: what is missing on the disk was deleted by the user. */
     public complete = false,
     entries: Iterable<[EntryId, Entry]> = [],
+    uploads: Iterable<[id: string, key: string]> = [],
   ) {
     this.entries = new Map(entries);
+    this.uploads = new Map(uploads);
   }
 
   static fresh(): LocalState {
@@ -44,6 +48,15 @@ export class LocalState {
 
   delete(id: EntryId): void {
     if (this.entries.delete(id)) this.changed = true;
+  }
+
+  beginUpload(id: string, key: string): void {
+    this.uploads.set(id, key);
+    this.changed = true;
+  }
+
+  endUpload(id: string): void {
+    if (this.uploads.delete(id)) this.changed = true;
   }
 
   /** Marks a restore as begun on a volume; keeps the entries only when they describe this very volume. */
@@ -114,6 +127,7 @@ const snapshotSchema = z.object({
   identity: z.object({ dev: bigintText, ino: bigintText, birthtimeNs: bigintText }).nullable(),
   complete: z.boolean(),
   entries: z.array(entryRow),
+  uploads: z.array(z.tuple([z.string(), z.string()])).default([]),
 });
 
 /** The snapshot of a `LocalState` on the disk: `state.json`, replaced as a whole, durably. */
@@ -149,6 +163,7 @@ export class StateFile {
           ...(key === null ? {} : { key }),
         },
       ]),
+      snapshot.uploads,
     );
   }
 
@@ -225,6 +240,7 @@ async function serialize(state: LocalState): Promise<string> {
       birthtimeNs: String(identity.birthtimeNs),
     },
     complete,
+    uploads: [...state.uploads],
   });
   return `${head.slice(0, -1)},"entries":[${entries.join(',')}]}`;
 }

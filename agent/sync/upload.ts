@@ -124,9 +124,10 @@ async function sendInParts(
   content: Content,
   condition: Condition,
 ): Promise<string> {
-  const { s3, request } = context;
+  const { s3, state, request } = context;
   const metadata = toMetadata(content.kind, content.stat, '', writerOf(context, key));
   const uploadId = await request(() => s3.startUpload(key, metadata));
+  state.beginUpload(uploadId, key);
   try {
     const partSize = partSizeFor(content.stat.size);
     const count = Math.ceil(content.stat.size / partSize);
@@ -139,6 +140,7 @@ async function sendInParts(
         const data = await content.range(start, wanted);
         if (data.length !== wanted) content.assertStable();
         parts.push(await request(() => s3.putPart(key, uploadId, number, data)));
+        await context.saved();
       }
     };
     const workers = Array.from({ length: PARTS_AT_ONCE }, worker);
@@ -151,6 +153,8 @@ async function sendInParts(
     // Parts of uploads that nobody completes are stored (and billed) for ever.
     await s3.abortUpload(key, uploadId).catch(() => undefined);
     throw error;
+  } finally {
+    state.endUpload(uploadId);
   }
 }
 

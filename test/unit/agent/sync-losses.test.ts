@@ -7,6 +7,7 @@ import { expect } from 'chai';
 import { verifyIn } from '../../../controller/adapters/s3-receipts.js';
 import { S3Error } from '../../../shared/s3/s3-error.js';
 import { FakeS3, type Stored } from '../../fakes/s3.js';
+import { eventually } from '../../support/swarm.js';
 import { Replica } from '../../support/agent/replica.js';
 
 const MINUTE = 60_000;
@@ -319,6 +320,26 @@ for line in sys.stdin:
       fs.rmSync(path.join(replica.root, Object.keys(replica.tree())[0] ?? ''));
       await replica.engine.cycle();
       expect(bucket()).to.deep.equal({});
+    });
+
+    it('by parts that nobody completes, after the agent was killed while it sent them', async () => {
+      const fd = fs.openSync(replica.at('large'), 'w');
+      fs.ftruncateSync(fd, 40 * 1024 * 1024);
+      fs.closeSync(fd);
+      s3.passing = ({ method }, leg) =>
+        method === 'completeUpload' && leg === 'request' ? new Promise(() => undefined) : Promise.resolve();
+      // The last save of the state is not just now.
+      aheadMs += MINUTE;
+      void replica.engine.cycle();
+      const state = () => fs.readFileSync(path.join(replica.stateDir, 'state.json'), 'utf8');
+      await eventually('its upload is noted', () =>
+        Promise.resolve([...s3.uploads.keys()].some((upload) => state().includes(upload))),
+      );
+      s3 = new FakeS3(s3);
+      replica.s3 = s3;
+      await replica.start();
+      expect(s3.uploads.size).to.equal(0);
+      expect(await final()).to.include({ ok: true, files: 1 });
     });
 
     it('by a lock of git’s that is in the bucket', async () => {
