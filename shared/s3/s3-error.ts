@@ -5,7 +5,8 @@ import { BerthError } from '../errors.js';
  * - `precondition`: somebody else was there first (412);
  * - `missing`: no such object (404);
  * - `busy`: try again soon (409, 429, 503);
- * - `network`, `server`: no answer, or an answer that says nothing about the request (5xx);
+ * - `network`, `server`: no answer, or one that speaks of the way there (a request that came too slowly or
+ *   damaged) or says nothing about the request (5xx);
  * - `bucket`: nothing in this bucket will work until a person acts (credentials, no such bucket);
  * - `full`: there is no room for anything new until a person acts; removing works (quotas, 507);
  * - `object`: this object will never work (name too long, malformed request);
@@ -66,12 +67,21 @@ const OBJECT_CODES = new Set(['InvalidObjectState', 'KeyTooLongError']);
 /** A wrong clock is 403 too, but mends itself once the host's time is right again. */
 const CLOCK_CODES = new Set(['RequestTimeTooSkewed', 'RequestExpired']);
 
+/**
+ * What arrived was not what was sent, or not in time. Though the status is 400, the object is not to blame:
+ * on a slow line AWS answers so to whatever is sent.
+ */
+const LINE_CODES = new Set(['RequestTimeout', 'IncompleteBody', 'BadDigest', 'XAmzContentSHA256Mismatch']);
+
 /** Sorts an answer by its status and S3 code. */
 export function kindOf(status: number | null, code: string): S3ErrorKind {
   if (BUCKET_CODES.has(code)) return 'bucket';
   if (FULL_CODES.has(code) || status === 507) return 'full';
   if (OBJECT_CODES.has(code)) return 'object';
   if (CLOCK_CODES.has(code)) return 'server';
+  if (LINE_CODES.has(code)) return 'network';
+  // Also as the end of an answer that began with a 200.
+  if (code === 'SlowDown') return 'busy';
   // The completion of an upload whose answer was lost: the object itself tells what became of it.
   if (code === 'NoSuchUpload') return 'precondition';
   if (status === null) return 'network';
