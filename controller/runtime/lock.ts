@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import * as z from 'zod';
 import type { Clock } from '../../shared/clock.js';
 import { BerthError, RecordConflictError } from '../../shared/errors.js';
@@ -20,7 +21,7 @@ export const lockSchema = z.object({
 export type Lock = z.infer<typeof lockSchema>;
 
 export interface ControllerLockOptions {
-  file: Pick<RecordFile<Lock>, 'file' | 'read' | 'write' | 'create' | 'remove'>;
+  file: Pick<RecordFile<Lock>, 'file' | 'read' | 'write' | 'create' | 'remove' | 'moveAway'>;
   self: Owner & { id: string };
   owners: Owners;
   clock: Clock;
@@ -45,16 +46,34 @@ export class ControllerLock {
       const age = clock.now().getTime() - Date.parse(held.renewedAt);
       const alive = await owners.isAlive(held);
       if (alive === true || (alive === 'unknown' && age < LEASE_MS)) throw locked(held, file.file);
-      await file.remove();
     }
     this.acquiredAt = clock.now().toISOString();
     try {
+      if (held !== null) await this.clear(held);
       await file.create(this.lock());
     } catch (error) {
       const winner = error instanceof RecordConflictError ? await file.read() : null;
       throw winner === null ? error : locked(winner, file.file);
     }
     this.schedule();
+  }
+
+  /**
+   * Removes the lock that was judged, and no other: another controller may have judged the same one, taken
+   * its place and be at work by now.
+   */
+  private async clear(judged: Lock): Promise<void> {
+    const { file } = this.options;
+    const away = await file.moveAway();
+    if (away === null) return;
+    try {
+      const found = await away.read();
+      if (found === null || isDeepStrictEqual(found, judged)) return;
+      await file.create(found);
+      throw locked(found, file.file);
+    } finally {
+      await away.remove();
+    }
   }
 
   /** Gives it back, so that the next controller need not ask. */

@@ -1,7 +1,9 @@
-import { rm } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { rename, rm } from 'node:fs/promises';
+import path from 'node:path';
 import { Low } from 'lowdb';
 import type * as z from 'zod';
-import { InvalidRecordError } from '../errors.js';
+import { codeOf, InvalidRecordError } from '../errors.js';
 import { AtomicFileAdapter, type WriteMode } from './atomic-file.js';
 import type { Codec } from './codec.js';
 
@@ -41,6 +43,23 @@ export class RecordFile<T> {
   /** One that is not there is fine. */
   async remove(): Promise<void> {
     await rm(this.file, { force: true });
+  }
+
+  /**
+   * Takes it out of the way, under a name that nobody else uses: of two who try, one has it in hand.
+   *
+   * @returns the record where it is now; null when there is none
+   */
+  async moveAway(): Promise<RecordFile<T> | null> {
+    const name = `.${path.basename(this.file)}.${randomBytes(6).toString('hex')}`;
+    const away = path.join(path.dirname(this.file), name);
+    try {
+      await rename(this.file, away);
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return null;
+      throw error;
+    }
+    return new RecordFile(away, this.codec, this.schema, this.permissions);
   }
 
   private async put(value: T, mode: WriteMode): Promise<void> {

@@ -15,11 +15,14 @@ describe('Lock of the controller', () => {
   /** Hosts on which a controller runs; undefined: nobody can say. */
   let alive: Map<string, boolean | 'unknown'>;
   let lost: [string, string][];
+  /** What happens while a controller finds out whether the owner lives; once. */
+  let meanwhile: () => Promise<void>;
   beforeEach(async () => {
     folder = await mkdtemp(path.join(os.tmpdir(), 'berth-lock-'));
     clock = new FakeClock();
     alive = new Map();
     lost = [];
+    meanwhile = () => Promise.resolve();
   });
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
@@ -29,7 +32,15 @@ describe('Lock of the controller', () => {
     return new ControllerLock({
       file: fileOf(),
       self: { id: `life-of-${host}`, host, pid: 7, container: true },
-      owners: { isAlive: async (owner) => alive.get(owner.host) ?? false },
+      owners: {
+        isAlive: async (owner) => {
+          const happens = meanwhile;
+          meanwhile = () => Promise.resolve();
+          const verdict = alive.get(owner.host) ?? false;
+          await happens();
+          return verdict;
+        },
+      },
       clock,
       onLost: (held) => lost.push([host, held.host]),
       onError: (error) => {
@@ -74,6 +85,28 @@ describe('Lock of the controller', () => {
     expect(await refusal(controller('two'))).to.be.a('string');
     await other.advance(2_000);
     expect(await refusal(controller('three'))).to.equal(null);
+  });
+
+  it('goes to one of two that found its owner dead at the same time', async () => {
+    await controller('dead').acquire();
+    alive.set('dead', false);
+    meanwhile = () => controller('one').acquire();
+    expect(await refusal(controller('two'))).to.contain('one, process 7');
+    expect((await fileOf().read())?.host).to.equal('one');
+    expect(await readdir(folder), 'nothing is left over').to.deep.equal(['controller.lock']);
+  });
+
+  it('stays with an owner that was taken for dead and went on', async () => {
+    const slow = clock;
+    await controller('one').acquire();
+    alive.set('one', false);
+    const first = await renewedAt();
+    meanwhile = async () => {
+      await slow.advance(5_000);
+      await eventually('renewed', async () => (await renewedAt()) !== first);
+    };
+    expect(await refusal(controller('two'))).to.contain('one, process 7');
+    expect((await fileOf().read())?.host).to.equal('one');
   });
 
   it('is lost by who was frozen for too long: it has to stop', async () => {
