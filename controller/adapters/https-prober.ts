@@ -91,7 +91,11 @@ export class HttpsProber implements Prober {
       const timer = setTimeout(() => {
         request.destroy(connected ? new SilenceError() : new Error('the gateway does not answer'));
       }, TIMEOUT_MS);
-      request.once('close', () => clearTimeout(timer));
+      request.once('close', () => {
+        clearTimeout(timer);
+        // Of an answer that changes the protocol nothing else is told. After any other this says nothing.
+        reject(new Error('closed without an answer'));
+      });
       request.on('error', reject);
     });
   }

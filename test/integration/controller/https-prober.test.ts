@@ -13,6 +13,8 @@ type Answer = (response: ServerResponse) => void;
 const DOMAIN = 'berth.test';
 const serving: Answer = (response) => void response.writeHead(200, { 'X-Berth-Workspace': 'ada' }).end('ok');
 const silent: Answer = () => undefined;
+const switching: Answer = ({ socket }) =>
+  void socket?.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n');
 const endless: Answer = (response) => {
   response.writeHead(200, { 'X-Berth-Workspace': 'ada' });
   const timer = setInterval(() => response.write('data: tick\n\n'), 50);
@@ -68,6 +70,15 @@ describe('HttpsProber', function () {
   it('waits for no end of an answer: an app may send for ever', async () => {
     set('ada-web', endless);
     expect(await prober.probe('ada')).to.deep.equal({ vnc: null, code: null, web: null });
+  });
+
+  it('comes to an end where the answer changes the protocol', async () => {
+    set('ada-web', switching);
+    expect(await prober.probe('ada')).to.deep.equal({
+      vnc: null,
+      code: null,
+      web: { by: 'gateway', message: 'closed without an answer' },
+    });
   });
 
   it('lays silence to the workspace', async () => {
