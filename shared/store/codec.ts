@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { Document, isMap, isScalar, parseDocument, type YAMLMap, type YAMLParseError } from 'yaml';
 import { InvalidRecordError, messageOf } from '../errors.js';
 
@@ -40,14 +41,26 @@ export const yamlCodec: Codec = {
     }
   },
   encode(value, previous) {
-    const present = previous === null ? null : parseDocument(previous);
-    if (present === null || present.errors.length > 0 || !isMap(present.contents)) {
-      return new Document(value).toString();
-    }
-    mergeMap(present, present.contents, value as Record<string, unknown>);
-    return present.toString();
+    const merged = previous === null ? null : merge(value, previous);
+    return merged ?? new Document(value).toString();
   },
 };
+
+/** @returns null where the previous text cannot be changed into one that says just this */
+function merge(value: unknown, previous: string): string | null {
+  const document = parseDocument(previous);
+  if (document.errors.length > 0 || !isMap(document.contents)) return null;
+  try {
+    mergeMap(document, document.contents, value as Record<string, unknown>);
+    const text = document.toString();
+    // A value with an anchor speaks for its aliases too: changed, they say something that nobody asked for.
+    const plain = JSON.parse(JSON.stringify(value)) as unknown;
+    return isDeepStrictEqual(parseDocument(text).toJS(), plain) ? text : null;
+  } catch {
+    // An alias whose anchor was removed.
+    return null;
+  }
+}
 
 /** The library's words without its hints for programmers. */
 function wordsOf({ code, message }: YAMLParseError): string {

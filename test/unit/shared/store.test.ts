@@ -62,6 +62,37 @@ spec:
     expect(after.indexOf('kind:')).to.be.lessThan(after.indexOf('apiVersion:'));
   });
 
+  for (const [what, text, change] of [
+    [
+      'changes no other value that shares an anchor with it',
+      'metadata: { id: demo, labels: { team: *p } }',
+      (spec: object, metadata: object) => ({ spec: { ...spec, prefix: 'other' }, metadata }),
+    ],
+    [
+      'removes a value whose anchor others need',
+      'metadata: { id: demo, labels: { team: *p } }',
+      ({ prefix: _prefix, ...spec }: { prefix?: string }, metadata: object) => ({ spec, metadata }),
+    ],
+    [
+      'removes a map whose anchor others need',
+      'metadata: { id: demo, annotations: &a { team: x }, labels: *a }',
+      (spec: object, { annotations: _annotations, ...metadata }: { annotations?: object }) => ({
+        spec,
+        metadata,
+      }),
+    ],
+  ] as const)
+    it(what, async () => {
+      const head = 'apiVersion: berth/v1\nkind: Workspace\nspec: { bucket: demo, prefix: &p team }\n';
+      await writeFile(file(), `${head}${text}\n`);
+      const read = await records.read('demo');
+      if (read.kind !== 'valid') throw new Error('not valid');
+      const wanted = desiredSchema.parse({ ...read.value, ...change(read.value.spec, read.value.metadata) });
+      await records.write('demo', wanted);
+      const after = await records.read('demo');
+      expect(after.kind === 'valid' && after.value).to.deep.equal(wanted);
+    });
+
   it('reports a broken file with line and reason, and does not touch it', async () => {
     const text = 'apiVersion: berth/v1\nkind: Workspace\n  metadata: [';
     await writeFile(file(), text);
