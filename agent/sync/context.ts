@@ -26,7 +26,7 @@ export interface SyncContext {
   rules: Rules;
   /** The later version of a file replaces the other one, instead of both being kept. */
   lastWriterWins: boolean;
-  /** Bytes that the folder may hold to be synced. */
+  /** Bytes that are kept at most; of more, the largest files are left out. */
   maxBytes: number;
   state: LocalState;
   log: Logger;

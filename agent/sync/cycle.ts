@@ -38,6 +38,8 @@ export interface CycleMemory {
   held: Set<EntryId>;
   /** Deletions that were seen already: one that cannot reach the bucket is no work that goes on. */
   deletes: Set<EntryId>;
+  /** There is more than may be kept, and it was told. */
+  tooLarge: boolean;
 }
 
 export interface CycleOptions {
@@ -96,10 +98,15 @@ export async function runCycle(
     return { ...result, error: { path: '', code: 'WorkspaceGone', message, permanent: true } };
   }
   // Only the home has a bound; a workspace's quiet cycle is not to pay for it.
-  const bytes = context.maxBytes === Infinity ? 0 : bytesOf(seen.entries.values());
-  if (bytes > context.maxBytes) {
-    const message = `it holds ${bytes} bytes, more than the ${context.maxBytes} that are kept`;
-    return { ...result, error: { path: '', code: 'TooLarge', message, permanent: true } };
+  if (context.maxBytes !== Infinity) {
+    const largest = leaveOutLargest(seen, context.maxBytes);
+    if (largest.length > 0 && !memory.tooLarge)
+      context.log.warn('it holds more than is kept: its largest files are left out', {
+        bytes: context.maxBytes,
+        files: largest.slice(0, 20),
+        count: largest.length,
+      });
+    memory.tooLarge = largest.length > 0;
   }
   const found = await diff(context.state.entries, seen, options.final ? Infinity : context.now());
   if (!options.mended) withholdDamaged(found, context.state.entries, result);
@@ -120,6 +127,26 @@ export async function runCycle(
   const error = outage.error ?? outage.full;
   result.error = error && { path: '', ...failureOf(error) };
   return result;
+}
+
+/**
+ * Where there is more than may be kept, the small files are: settings and history rather than what was downloaded.
+ *
+ * @returns paths of the others; what the bucket has of them stays
+ */
+function leaveOutLargest({ entries, leftOut }: WalkResult, maxBytes: number): string[] {
+  let excess = bytesOf(entries.values()) - maxBytes;
+  if (excess <= 0) return [];
+  const largest: string[] = [];
+  const files = [...entries.values()].filter(({ kind }) => kind === 'file').sort((a, b) => b.size - a.size);
+  for (const { id, size } of files) {
+    if (excess <= 0) break;
+    entries.delete(id);
+    largest.push(pathOf(id));
+    excess -= size;
+  }
+  leftOut.push(...largest);
+  return largest;
 }
 
 function bytesOf(entries: Iterable<WalkEntry>): number {

@@ -35,7 +35,7 @@ export interface EngineSettings {
   rules?: Rules;
   /** Of two versions of a file the later one replaces the other, instead of both being kept. */
   lastWriterWins?: boolean;
-  /** Nothing is sent while the folder holds more bytes. */
+  /** Of more bytes the largest files are left out. */
   maxBytes?: number;
   retry?: RetryPolicy;
   restoreRetry?: RetryPolicy;
@@ -57,7 +57,12 @@ const MAX_EXAMPLE_LENGTH = 200;
 /** Keeps one folder and one prefix of a bucket the same. One job at a time; the caller sees to that. */
 export class SyncEngine {
   private readonly context: SyncContext;
-  private readonly memory: CycleMemory = { unstable: new Map(), held: new Set(), deletes: new Set() };
+  private readonly memory: CycleMemory = {
+    unstable: new Map(),
+    held: new Set(),
+    deletes: new Set(),
+    tooLarge: false,
+  };
   private lastSyncAt: number | null = null;
   private lastActivityAt: number | null = null;
   private last: CycleResult | null = null;

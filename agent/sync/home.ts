@@ -8,7 +8,7 @@ import type { S3Port } from '../../shared/s3/s3-port.js';
 import { patternRules } from './rules.js';
 import type { Owner } from './safe-path.js';
 
-/** A home that grows beyond this is not kept any more: it shall never be in the way of the work. */
+/** Of a home that grows beyond this the largest files are not kept: it shall never be in the way of the work. */
 const MAX_BYTES = 512 * 1024 * 1024;
 /** The work does not wait long for settings. */
 const RESTORE_RETRY: RetryPolicy = { attempts: 4, baseMs: 250, maxMs: 2_000 };

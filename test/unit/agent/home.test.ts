@@ -73,14 +73,17 @@ describe("agent: the user's home", () => {
     expect(s3.objects.size).to.equal(0);
   });
 
-  it('is not sent while it is too large', async () => {
+  it('is sent but for its largest files when it is too large, and loses none of them in the bucket', async () => {
     const one = await open('one');
     await one.restore(never);
+    write('one/huge', 'small at first');
+    await one.cycle();
     write('one/.profile', 'x');
-    write('one/huge', '');
     truncateSync(at('one/huge'), 513 * 1024 * 1024);
     await one.cycle();
-    expect(s3.objects.size).to.equal(0);
+    await one.final(inAMinute());
+    expect(s3.text('.berth/home/.profile')).to.equal('x');
+    expect(s3.text('.berth/home/huge')).to.equal('small at first');
     rmSync(at('one/huge'));
     await one.cycle();
     expect([...s3.objects.keys()]).to.deep.equal(['.berth/home/.profile']);
