@@ -191,6 +191,47 @@ describe('Bad input and faults, on the real thing', function () {
     bucket.close();
   });
 
+  it('keeps what a stop could not save while the S3 server was away, and saves it later, unless it is not wanted', async () => {
+    const kept = new Bucket(berth, `away-${unique}`);
+    const unwanted = new Bucket(berth, `unwanted-${unique}`);
+    const started = await Promise.all([kept, unwanted].map(({ name }) => berth.start({ bucketId: name })));
+    const [one = '', two = ''] = started.map(({ containerId }) => containerId);
+    for (const id of [one, two]) ids.add(id);
+    await eventually('the bucket', () => kept.exists());
+    const scale = (replicas: number) =>
+      run('docker', ['service', 'scale', '--detach', `${berth.stack}_s3=${replicas}`]);
+    await scale(0);
+    try {
+      await eventually('no S3 server', async () => !(await kept.exists()));
+      for (const id of [one, two]) await berth.shell(id, 'echo unsaved > /workspace/work.txt');
+      await Promise.all([
+        berth.api('DELETE', `/api/containers/${one}`),
+        berth.api('DELETE', `/api/containers/${two}?force=true`),
+      ]);
+      for (const id of [one, two])
+        await eventually(
+          `${id} is stopped`,
+          async () => (await berth.view(id)).status === 'stopped',
+          150_000,
+        );
+      await eventually(
+        'nothing left of what is not wanted',
+        async () => (await berth.leftOvers(two)).length === 0,
+      );
+      expect(await condition(two, 'FinalSyncVerified')).to.include({ status: 'False', reason: 'Discarded' });
+      expect(await condition(one, 'FinalSyncVerified')).to.include({ status: 'False' });
+      expect((await berth.leftOvers(one)).join()).to.contain('volume');
+    } finally {
+      await scale(1);
+    }
+    const saved = async () => (await kept.get('work.txt').catch(() => null)) === 'unsaved\n';
+    await eventually('saved', saved, 180_000);
+    await eventually('the volumes gone', async () => (await berth.leftOvers(one)).length === 0, 180_000);
+    expect(await condition(one, 'FinalSyncVerified')).to.include({ status: 'True', reason: 'Saved' });
+    expect(await unwanted.get('work.txt').catch(() => null)).to.not.equal('unsaved\n');
+    for (const bucket of [kept, unwanted]) bucket.close();
+  }).timeout(600_000);
+
   it('attaches the gateway again when it was replaced: the URLs work again', async () => {
     const { containerId: id, urls } = await berth.start({ bucketId: `gate-${unique}` });
     ids.add(id);
