@@ -21,12 +21,16 @@ export function plan(given: PlanInput): Plan {
     if (input.observed !== null && isRescuing(input)) return planRescue(input, input.observed);
     return planStop(input, cause ?? { reason: 'OperatorRequest', message: 'There is no declaration.' });
   }
-  const { service } = input.world;
+  const { service, leavers } = input.world;
   // A container cannot be changed while it runs, and one that is being stopped is never turned back:
   // it ends in order, and the next look starts what is declared now.
   if (service !== null && (service.generation !== generationOf(desired) || service.replicas === 0)) {
     const reason = { reason: 'UserRequest', message: 'It is stopped to start as declared now.' } as const;
     return planStop(input, reason, { startsAgain: true });
+  }
+  if (service === null && leavers.length > 0) {
+    const message = 'Its service was removed while its container lived: it starts again once that has ended.';
+    return planStop(input, { reason: 'UserRequest', message }, { startsAgain: true });
   }
   const restart = restartCause(input);
   if (restart !== null) return planStop(input, restart, { startsAgain: true });

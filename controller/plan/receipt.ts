@@ -16,8 +16,8 @@ export function receiptToVerify(
 ): ReceiptQuestion | null {
   if (observed?.runId == null || observed.runTarget === null || observed.receiptVerified) return null;
   // As long as a container may write, the bucket cannot be the last word.
-  if (world.service !== null || !world.volumes.some((name) => observed.runVolumes.includes(name)))
-    return null;
+  if (world.service !== null || world.leavers.length > 0) return null;
+  if (!world.volumes.some((name) => observed.runVolumes.includes(name))) return null;
   const finalSync = finalSyncOf(report, observed.runId) ?? observed.finalSync;
   if (finalSync?.ok !== true || finalSync.receipt === undefined) return null;
   const { id: workspaceId, runId, runTarget: target } = observed;

@@ -47,7 +47,7 @@ export function isRescuing({ observed, report, world }: PlanInput): boolean {
 export function planRescue(input: PlanInput, observed: Observed): Plan {
   const { world } = input;
   // Like a start, it must not write beside another one where nothing keeps the two apart.
-  const free = world.service !== null || objectionOf(world.rival) === null;
+  const free = world.service !== null || (world.leavers.length === 0 && objectionOf(world.rival) === null);
   return {
     observed: {
       ...observed,

@@ -1,8 +1,9 @@
 import { overlap } from '../../shared/model/bucket-layout.js';
 import type { Observed } from '../../shared/model/observed.js';
-import type { ServiceState, Target } from '../ports/cluster.js';
+import type { ClusterView, Target } from '../ports/cluster.js';
 import { inForce, stopCause } from './declaration.js';
 import { RESCUE_GENERATION } from './record.js';
+import { liveTasks } from './tasks.js';
 import type { DeclarationRead, Rival, World } from './types.js';
 
 /** Where a workspace, or a rescue of it, is about to start; null when it is not. */
@@ -11,21 +12,26 @@ export function placeToStartAt(
   observed: Observed | null,
   world: World,
 ): Target | null {
-  if (world.service !== null) return null;
+  if (world.service !== null || world.leavers.length > 0) return null;
   if (stopCause(declaration, observed) !== null)
     return observed?.rescue?.runId == null ? null : observed.runTarget;
   const desired = inForce(declaration, observed);
   return desired && { bucket: desired.spec.bucket, prefix: desired.spec.prefix };
 }
 
-/** The service of another workspace that writes there, if there is one. */
+/** The other workspace that writes there, if there is one. */
 export function writerAt(
   target: Target,
   id: string,
-  services: readonly ServiceState[],
+  { services, leavers }: Pick<ClusterView, 'services' | 'leavers'>,
 ): { id: string; ending: boolean } | null {
-  const other = services.find((service) => service.workspaceId !== id && overlap(service.target, target));
-  if (other === undefined) return null;
+  const isRival = (other: { workspaceId: string; target: Target | null }) =>
+    other.workspaceId !== id && other.target !== null && overlap(other.target, target);
+  const other = services.find(isRival);
+  if (other === undefined) {
+    const leaver = liveTasks(leavers).find(isRival);
+    return leaver === undefined ? null : { id: leaver.workspaceId, ending: true };
+  }
   return { id: other.workspaceId, ending: other.replicas === 0 || other.generation === RESCUE_GENERATION };
 }
 

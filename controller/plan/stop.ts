@@ -10,7 +10,7 @@ import { baseRecord, firstRecord, withService, withVolumes } from './record.js';
 import { endRescue, nextRescue } from './rescue.js';
 import { hasRun, liveTasks } from './tasks.js';
 import type { TaskState } from '../ports/cluster.js';
-import type { Action, Plan, PlanInput, StopCause } from './types.js';
+import type { Action, Plan, PlanInput, StopCause, World } from './types.js';
 
 /** How soon to look again while containers, networks and volumes wind down. */
 const LOOK_AGAIN_MS = 250;
@@ -30,14 +30,14 @@ export function planStop(input: PlanInput, cause: StopCause, { startsAgain = fal
   const before = recordBefore(input);
   if (before === null) {
     const actions = stopActions(input, []);
-    const gone = world.service === null && world.network === null;
+    const gone = isGone(world);
     return { observed: null, actions, requeueAfterMs: gone ? null : LOOK_AGAIN_MS };
   }
   const finalSync = finalSyncOf(input.report, before.runId) ?? before.finalSync;
   const receiptVerified = before.receiptVerified || world.receipt?.kind === 'verified';
   const verdict = judgeVolumes(input, { ...before, finalSync, receiptVerified });
   const actions = stopActions(input, verdict.removable);
-  const gone = world.service === null && world.network === null && actions.length === 0;
+  const gone = isGone(world) && actions.length === 0;
   // What a rescue leaves behind is taken down while the workspace is stopped, as it was before.
   const stopped = gone || (before.rescue !== null && !startsAgain);
   const rescue = rescueOf(input, before, { rescuable: verdict.unsaved && !startsAgain, gone });
@@ -60,7 +60,7 @@ export function planStop(input: PlanInput, cause: StopCause, { startsAgain = fal
     volumes: world.volumes,
     node: null,
     provenRoute: null,
-    containerStarted: before.containerStarted || hasRun(world.tasks),
+    containerStarted: before.containerStarted || hasRun(world.tasks) || world.leavers.length > 0,
     stoppingAt,
     stoppedAt: stopped ? (before.stoppedAt ?? now.toISOString()) : null,
     shutdownReason: before.shutdownReason ?? cause.reason,
@@ -114,13 +114,18 @@ function recordBefore(input: PlanInput): Observed | null {
  */
 const isBeingReaped = (task: TaskState) => task.desiredState === 'remove';
 
+/** Nothing is left but volumes. */
+const isGone = ({ service, leavers, network }: World) =>
+  service === null && leavers.length === 0 && network === null;
+
 function stopActions({ world }: PlanInput, removable: readonly string[]): Action[] {
-  const { service, network, gateway } = world;
+  const { service, leavers, network, gateway } = world;
   if (service !== null) {
     if (service.replicas > 0) return [{ type: 'scaleToZero', serviceId: service.id }];
     if (liveTasks(world.tasks).length > 0 || world.tasks.some(isBeingReaped)) return [];
     return [{ type: 'removeService', serviceId: service.id }];
   }
+  if (leavers.length > 0) return [];
   const actions: Action[] = [];
   // The gateway stays attached until here: the final sync went through it.
   if (network !== null) {
@@ -195,6 +200,13 @@ function keptMessage(volumes: readonly string[], rescue: Rescue | null): string 
 }
 
 function overdueMessage({ world, policy }: PlanInput): string {
-  const what = world.service ? `service ${world.service.name}` : `network ${world.network?.name ?? ''}`;
+  const what = heldBack(world);
   return `Not stopped after ${Math.round(policy.stopDeadlineMs / 1000)} s; ${what} is still there. Nothing is deleted by force.`;
+}
+
+/** What a stop waits for: in this order it is taken down. */
+function heldBack({ service, leavers, network, volumes }: World): string {
+  if (service !== null) return `service ${service.name}`;
+  if (leavers.length > 0) return 'a container whose service was removed';
+  return network === null ? `volume ${volumes.join(', ')}` : `network ${network.name}`;
 }

@@ -21,10 +21,10 @@ export type TasksVerdict =
   /** Swarm has used up its attempts, or the process ended by itself: nothing will run any more. */
   | { kind: 'ended'; message: string; outOfMemory: boolean };
 
-const isActive = (task: TaskState) => ACTIVE.has(task.state);
+const isActive = (task: Pick<TaskState, 'state'>) => ACTIVE.has(task.state);
 
 /** Tasks that may still hold a live container. */
-export function liveTasks(tasks: readonly TaskState[]): TaskState[] {
+export function liveTasks<T extends Pick<TaskState, 'state'>>(tasks: readonly T[]): T[] {
   return tasks.filter(isActive);
 }
 

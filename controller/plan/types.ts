@@ -5,6 +5,7 @@ import type { StoredReport } from '../../shared/model/report.js';
 import type { WorkspaceUrls } from '../../shared/model/urls.js';
 import type {
   GatewayState,
+  LeaverState,
   NetworkState,
   ServiceRequest,
   ServiceState,
@@ -25,6 +26,8 @@ export interface World {
   service: ServiceState | null;
   /** Tasks of that service only. */
   tasks: TaskState[];
+  /** Tasks of services that are gone whose containers may still write: nothing must come beside them. */
+  leavers: LeaverState[];
   network: NetworkState | null;
   volumes: string[];
   gateway: (Pick<GatewayState, 'containerId'> & { attached: boolean }) | null;

@@ -16,6 +16,19 @@ export interface TaskState {
   createdAt: string;
 }
 
+/**
+ * The task of a service that is gone: whoever removes a service (`docker service rm`) takes nothing from its
+ * container, which goes on writing until its final sync is over.
+ */
+export interface LeaverState {
+  id: string;
+  workspaceId: string;
+  /** Swarm's word for what the task is. */
+  state: string;
+  /** Where its files belong; null: its container does not say. */
+  target: Target | null;
+}
+
 /** A place in S3. */
 export interface Target {
   bucket: string;
@@ -61,7 +74,9 @@ export interface GatewayState {
 /** All that carries this Berth's label, seen in one sweep. A sweep that fails throws; it is never empty. */
 export interface ClusterView {
   services: ServiceState[];
+  /** Those of the services. */
   tasks: TaskState[];
+  leavers: LeaverState[];
   networks: NetworkState[];
   volumes: VolumeState[];
   gateway: GatewayState | null;

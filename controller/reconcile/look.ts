@@ -107,7 +107,7 @@ export function createLook(deps: LookDeps): (id: string) => Promise<Look> {
     // While the view is fresh: who was not in it has to find the claim.
     const target = placeToStartAt(declaration, observed, world);
     if (target === null) places.release(id);
-    const rival = target && places.claim(id, target, view.services);
+    const rival = target && places.claim(id, target, view);
 
     const route = routeToProve(world);
     if (route !== null && (observed?.provenRoute !== route || healthIsDue(observed, clock.now(), policy)))

@@ -1,6 +1,6 @@
 import { overlap } from '../../shared/model/bucket-layout.js';
 import { writerAt } from '../plan/rival.js';
-import type { ServiceState, Target } from '../ports/cluster.js';
+import type { ClusterView, Target } from '../ports/cluster.js';
 
 /**
  * Which place each workspace is about to write to. Two that start at the same moment do not see each
@@ -13,10 +13,10 @@ export class Places {
   claim(
     id: string,
     target: Target,
-    services: readonly ServiceState[],
+    view: Pick<ClusterView, 'services' | 'leavers'>,
   ): { id: string; ending: boolean } | null {
     this.starting.delete(id);
-    const writer = writerAt(target, id, services);
+    const writer = writerAt(target, id, view);
     if (writer !== null) return writer;
     for (const [other, taken] of this.starting)
       if (overlap(taken, target)) return { id: other, ending: false };

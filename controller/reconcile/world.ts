@@ -1,10 +1,11 @@
 import type { Observed } from '../../shared/model/observed.js';
 import type { ClusterView } from '../ports/cluster.js';
+import { liveTasks } from '../plan/tasks.js';
 import type { World } from '../plan/types.js';
 
 /** Ids of all workspaces of which anything exists in the cluster. */
 export function workspaceIds(view: ClusterView): Set<string> {
-  const parts = [view.services, view.networks, view.volumes];
+  const parts = [view.services, view.leavers, view.networks, view.volumes];
   return new Set(parts.flatMap((items) => items.map((item) => item.workspaceId)));
 }
 
@@ -19,6 +20,7 @@ export function worldOf(id: string, view: ClusterView, observed: Observed | null
   return {
     service,
     tasks: view.tasks.filter((task) => task.serviceId === service?.id),
+    leavers: liveTasks(ours(view.leavers)),
     network,
     volumes: ours(view.volumes)
       .map((volume) => volume.name)

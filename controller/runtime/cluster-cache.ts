@@ -129,6 +129,7 @@ function fingerprints(view: ClusterView): Map<string, string> {
     const id = idOfService.get(task.serviceId);
     if (id !== undefined) note(id, 'task', task.id, task.state, task.desiredState);
   }
+  for (const leaver of view.leavers) note(leaver.workspaceId, 'leaver', leaver.id, leaver.state);
   for (const network of view.networks) {
     const attached = view.gateway?.networkIds.includes(network.id) ? view.gateway.containerId : 'detached';
     note(network.workspaceId, 'network', network.id, attached);

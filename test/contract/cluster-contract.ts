@@ -148,6 +148,20 @@ export function clusterContract(subject: () => ClusterSubject): void {
     expect([...after.services, ...after.networks, ...after.volumes]).to.deep.equal([]);
   });
 
+  it('shows a container whose service somebody removed, with its place, until it has ended', async () => {
+    const request = await requestFor('left');
+    await cluster.createService(request);
+    await eventually('running', running('left'));
+    await cluster.removeService(serviceOf(await cluster.observe(), 'left')?.id ?? '');
+    const leaversOf = async () =>
+      liveTasks((await cluster.observe()).leavers.filter((leaver) => leaver.workspaceId === 'left'));
+    const [leaver] = await leaversOf();
+    expect(leaver?.target).to.deep.equal(request.target);
+    await rejectsAsNotYet(cluster.removeVolume(request.volumes.workspace));
+    await eventually('ended', async () => (await leaversOf()).length === 0);
+    await clear('left');
+  });
+
   it('attaches the gateway once a task has brought the network to its node, and detaches it, twice as well as once', async () => {
     const request = await requestFor('attach');
     const { network } = request;

@@ -8,6 +8,7 @@ import type {
   NetworkState,
   ServiceRequest,
   ServiceState,
+  Target,
   TaskState,
 } from '../../controller/ports/cluster.js';
 import { NotYetError } from '../../controller/ports/errors.js';
@@ -17,6 +18,8 @@ const RESTART_ATTEMPTS = 3;
 
 interface FakeTask extends TaskState {
   workspaceId: string;
+  runId: string;
+  target: Target;
   volumes: string[];
   networkId: string;
   /** Gone from the list, as Swarm does after a scale-down, but the container may linger for a moment. */
@@ -66,13 +69,20 @@ export class FakeCluster implements Cluster, Gateway {
 
   async observe(): Promise<ClusterView> {
     this.answerOrFail();
+    const listed = [...this.tasks.values()].filter((task) => !task.reaped);
     return {
       services: [...this.services.values()]
         .filter((service) => service.workspaceId !== '')
         .map(({ request: _request, ...service }) => service),
-      tasks: [...this.tasks.values()]
-        .filter((task) => !task.reaped)
-        .map(({ workspaceId: _w, volumes: _v, networkId: _n, reaped: _r, ...task }) => task),
+      tasks: listed
+        .filter((task) => this.services.has(task.serviceId))
+        .map(
+          ({ workspaceId: _w, runId: _i, target: _t, volumes: _v, networkId: _n, reaped: _r, ...task }) =>
+            task,
+        ),
+      leavers: listed
+        .filter((task) => !this.services.has(task.serviceId))
+        .map(({ id, workspaceId, state, target }) => ({ id, workspaceId, state, target })),
       networks: [...this.networks.values()],
       volumes: [...this.volumes].map(([name, workspaceId]) => ({ name, workspaceId })),
       gateway: this.gateway && {
@@ -145,7 +155,7 @@ export class FakeCluster implements Cluster, Gateway {
     if (service === undefined || service.replicas === 0) return;
     service.replicas = 0;
     this.log.push(`scaleToZero ${service.workspaceId}`);
-    for (const task of this.tasksOf(serviceId)) this.endTask(task, service.runId);
+    for (const task of this.tasksOf(serviceId)) this.endTask(task);
   }
 
   async removeService(serviceId: string): Promise<void> {
@@ -154,7 +164,7 @@ export class FakeCluster implements Cluster, Gateway {
     if (service === undefined) return;
     this.services.delete(serviceId);
     this.log.push(`removeService ${service.workspaceId}`);
-    for (const task of this.tasksOf(serviceId)) this.endTask(task, service.runId);
+    for (const task of this.tasksOf(serviceId)) this.endTask(task);
   }
 
   async removeNetwork(networkId: string): Promise<void> {
@@ -225,7 +235,7 @@ export class FakeCluster implements Cluster, Gateway {
       (item) => item.workspaceId === workspaceId && item.state === 'running',
     );
     if (task === undefined) return;
-    this.options.onEnd?.(this.services.get(task.serviceId)?.runId ?? '');
+    this.options.onEnd?.(task.runId);
     task.state = 'complete';
     task.desiredState = 'shutdown';
     task.volumes = [];
@@ -244,6 +254,8 @@ export class FakeCluster implements Cluster, Gateway {
       containerId: null,
       createdAt: this.options.clock.now().toISOString() + String(this.counter).padStart(6, '0'),
       workspaceId: request.workspaceId,
+      runId: request.runId,
+      target: request.target,
       volumes,
       networkId: request.network.id,
       reaped: false,
@@ -259,7 +271,8 @@ export class FakeCluster implements Cluster, Gateway {
     });
   }
 
-  private endTask(task: FakeTask, runId: string): void {
+  private endTask(task: FakeTask): void {
+    const { runId } = task;
     // It is being stopped already.
     if (task.desiredState === 'remove') return;
     task.desiredState = 'remove';

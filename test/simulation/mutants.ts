@@ -34,7 +34,7 @@ const doing =
     return { ...decision, actions: decision.actions.map(change) };
   };
 
-const EMPTY: ClusterView = { services: [], tasks: [], networks: [], volumes: [], gateway: null };
+const EMPTY: ClusterView = { services: [], tasks: [], leavers: [], networks: [], volumes: [], gateway: null };
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -78,6 +78,11 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'does not wait for containers that wind down',
     foundBy: ['one container a workspace', 'stopped is stopped'],
     decide: inWorld(({ service, tasks }) => ({ tasks: service?.replicas === 0 ? [] : tasks })),
+  },
+  {
+    name: 'overlooks containers whose service somebody removed',
+    foundBy: ['one container a workspace', 'stopped is stopped'],
+    decide: inWorld(() => ({ leavers: [] })),
   },
   {
     name: 'takes an engine that does not answer for an empty one',

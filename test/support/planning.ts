@@ -38,6 +38,7 @@ export function declare(
 export const EMPTY_WORLD: World = {
   service: null,
   tasks: [],
+  leavers: [],
   network: null,
   volumes: [],
   gateway: { containerId: 'gateway', attached: false },
@@ -78,6 +79,7 @@ export function fullWorld(desired: Desired, change: Partial<World> = {}): World 
       declaration: JSON.stringify(desired),
     },
     tasks: [task()],
+    leavers: [],
     network: { id: 'network-1', name: 'berth-ws-demo', workspaceId: ID, subnet: '10.201.1.0/28' },
     volumes: Object.values(names.volumes(desired)),
     gateway: { containerId: 'gateway', attached: true },

@@ -32,6 +32,7 @@ export interface ServiceSpecInput {
 export function serviceSpec(input: ServiceSpecInput): CreateServiceOptions {
   const { request, name, stack, domain } = input;
   const owner = { [LABELS.stack]: stack, [LABELS.workspace]: request.workspaceId };
+  const place = { [LABELS.bucket]: request.target.bucket, [LABELS.prefix]: request.target.prefix };
   const spec = {
     Name: name,
     Labels: {
@@ -39,8 +40,7 @@ export function serviceSpec(input: ServiceSpecInput): CreateServiceOptions {
       [LABELS.run]: request.runId,
       [LABELS.generation]: request.generation,
       [LABELS.image]: request.image,
-      [LABELS.bucket]: request.target.bucket,
-      [LABELS.prefix]: request.target.prefix,
+      ...place,
       [LABELS.declaration]: request.declaration,
       // A rescue serves nothing.
       ...(request.mode === 'workspace' ? routeLabels(request.workspaceId, domain, request.network.name) : {}),
@@ -49,7 +49,8 @@ export function serviceSpec(input: ServiceSpecInput): CreateServiceOptions {
       ContainerSpec: {
         Image: input.imageReference,
         Hostname: request.workspaceId,
-        Labels: owner,
+        // What is still known of it where its service was removed by another hand.
+        Labels: { ...owner, ...place },
         Env: Object.entries(input.env).map(([key, value]) => `${key}=${value}`),
         // Docker's DNS knows no containers that were attached by hand to a task's network.
         Hosts: [`${gatewayAddress(request.network)} ${GATEWAY_ALIAS}`],

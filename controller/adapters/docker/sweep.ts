@@ -2,6 +2,7 @@ import type Docker from 'dockerode';
 import type {
   ClusterView,
   GatewayState,
+  LeaverState,
   NetworkState,
   ServiceState,
   TaskState,
@@ -25,6 +26,7 @@ export interface RawTask {
   ServiceID: string;
   NodeID?: string;
   DesiredState: string;
+  Spec: { ContainerSpec?: { Labels?: Record<string, string> } };
   Status: { State: string; Message?: string; Err?: string; ContainerStatus?: { ContainerID?: string } };
 }
 
@@ -58,7 +60,7 @@ export async function sweep(
   const filters = { label: [`${LABELS.stack}=${stack}`] };
   const [services, tasks, networks, volumes, nodes, gateways] = await Promise.all([
     docker.listServices({ filters }) as unknown as Promise<RawService[]>,
-    // Tasks are found by their service's labels.
+    // Tasks are found by their service's labels, also when it is gone.
     docker.listTasks({ filters }) as Promise<RawTask[]>,
     docker.listNetworks({ filters }),
     docker.listVolumes({ filters }),
@@ -75,6 +77,7 @@ export async function sweep(
     view: {
       services: ofWorkspace.map(serviceState),
       tasks: tasksOfWorkspaces.map((task) => taskState(task, outOfMemory.has(task.ID))),
+      leavers: tasks.filter((task) => !serviceIds.has(task.ServiceID)).flatMap(leaverState),
       networks: networks.flatMap(networkState),
       volumes: volumes.Volumes.flatMap(({ Name, Labels }) => {
         const workspaceId = Labels?.[LABELS.workspace];
@@ -115,6 +118,16 @@ function taskState(task: RawTask, outOfMemory: boolean): TaskState {
     containerId: task.Status.ContainerStatus?.ContainerID ?? null,
     createdAt: task.CreatedAt,
   };
+}
+
+/** Only its container's labels are left to say whose it is. */
+function leaverState({ ID, Spec, Status }: RawTask): LeaverState[] {
+  const labels = Spec.ContainerSpec?.Labels ?? {};
+  const workspaceId = labels[LABELS.workspace];
+  if (workspaceId === undefined) return [];
+  const bucket = labels[LABELS.bucket];
+  const target = bucket === undefined ? null : { bucket, prefix: labels[LABELS.prefix] ?? '' };
+  return [{ id: ID, workspaceId, state: Status.State, target }];
 }
 
 function networkState(network: Docker.NetworkInspectInfo): NetworkState[] {

@@ -75,7 +75,14 @@ describe('records that are lost', function () {
     await records.desired.mark();
   });
   afterEach(() => rm(folder, { recursive: true, force: true }));
-  const view: ClusterView = { services: [], tasks: [], networks: [], volumes: [], gateway: null };
+  const view: ClusterView = {
+    services: [],
+    tasks: [],
+    leavers: [],
+    networks: [],
+    volumes: [],
+    gateway: null,
+  };
 
   it('are told from removed ones only after they have been gone for a while', async () => {
     const clock = new FakeClock();

@@ -3,7 +3,7 @@ import type { Cluster, ClusterView } from '../../../controller/ports/cluster.js'
 import { ClusterCache } from '../../../controller/runtime/cluster-cache.js';
 import { FakeClock, settle } from '../../fakes/clock.js';
 
-const EMPTY: ClusterView = { services: [], tasks: [], networks: [], volumes: [], gateway: null };
+const EMPTY: ClusterView = { services: [], tasks: [], leavers: [], networks: [], volumes: [], gateway: null };
 
 describe('ClusterCache', () => {
   let clock: FakeClock;

@@ -3,7 +3,7 @@ import type { Rival } from '../../../controller/plan/types.js';
 import { placeToStartAt } from '../../../controller/plan/rival.js';
 import { plan } from '../../../controller/plan/plan.js';
 import { Places } from '../../../controller/reconcile/places.js';
-import type { ServiceState } from '../../../controller/ports/cluster.js';
+import type { LeaverState, ServiceState } from '../../../controller/ports/cluster.js';
 import { conditionOf, declare, EMPTY_WORLD, fullWorld, ID, inputOf } from '../../support/planning.js';
 
 const desired = declare();
@@ -16,6 +16,8 @@ const serviceOf = (id: string, replicas = 1, prefix = ''): ServiceState => ({
   replicas,
   target: { bucket: 'demo', prefix },
 });
+
+const seen = (...services: ServiceState[]) => ({ services, leavers: [] });
 
 describe('plan: another workspace on the same place', () => {
   const planWith = (rival: Rival | null) =>
@@ -63,21 +65,33 @@ describe('plan: another workspace on the same place', () => {
 describe('places', () => {
   it('belong to the service that writes there', () => {
     const places = new Places();
-    expect(places.claim(ID, place, [serviceOf(ID), serviceOf('other', 0, 'part')])).to.deep.equal({
+    expect(places.claim(ID, place, seen(serviceOf(ID), serviceOf('other', 0, 'part')))).to.deep.equal({
       id: 'other',
       ending: true,
     });
     const rescue = { ...serviceOf('other'), generation: 'rescue' };
-    expect(places.claim(ID, place, [rescue])).to.deep.equal({ id: 'other', ending: true });
-    expect(places.claim(ID, { ...place, bucket: 'b2' }, [serviceOf('other')])).to.equal(null);
+    expect(places.claim(ID, place, seen(rescue))).to.deep.equal({ id: 'other', ending: true });
+    expect(places.claim(ID, { ...place, bucket: 'b2' }, seen(serviceOf('other')))).to.equal(null);
+  });
+
+  it('belong for so long to a container whose service is gone', () => {
+    const target = { ...place, prefix: 'part' };
+    const leaver = { id: 't', workspaceId: 'other', state: 'running', target };
+    const claim = (...leavers: LeaverState[]) => new Places().claim(ID, place, { services: [], leavers });
+    expect(claim(leaver)).to.deep.equal({ id: 'other', ending: true });
+    expect(claim({ ...leaver, workspaceId: ID })).to.equal(null);
+    expect(claim({ ...leaver, state: 'complete' }, { ...leaver, target: null })).to.equal(null);
   });
 
   it('belong to the first of two that start at once, until it starts no longer', () => {
     const places = new Places();
-    expect(places.claim('one', place, [])).to.equal(null);
-    expect(places.claim('two', { ...place, prefix: 'part' }, [])).to.deep.equal({ id: 'one', ending: false });
-    expect(places.claim('one', place, []), 'the refused one has none').to.equal(null);
+    expect(places.claim('one', place, seen())).to.equal(null);
+    expect(places.claim('two', { ...place, prefix: 'part' }, seen())).to.deep.equal({
+      id: 'one',
+      ending: false,
+    });
+    expect(places.claim('one', place, seen()), 'the refused one has none').to.equal(null);
     places.release('one');
-    expect(places.claim('two', place, [])).to.equal(null);
+    expect(places.claim('two', place, seen())).to.equal(null);
   });
 });

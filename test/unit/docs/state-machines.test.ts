@@ -90,6 +90,12 @@ describe('docs/state-machines.md says what the code does', () => {
       'a service with a replica': { world: full },
       'a service without a replica; tasks that may be alive': { world: scaled },
       'a service without a replica; no such task': { world: { ...scaled, tasks: [] } },
+      'no service; a container of one that somebody removed': {
+        world: {
+          ...{ ...full, service: null, tasks: [] },
+          leavers: [{ id: 'task-1', workspaceId: desired.metadata.id, state: 'running', target: null }],
+        },
+      },
       'no service; a network': { world: { ...full, service: null, tasks: [] } },
       'no service, no network; volumes that may go': { world: { ...gone, volumes: full.volumes } },
       'nothing, or only volumes that must stay': { world: gone },
