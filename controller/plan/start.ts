@@ -9,6 +9,7 @@ import { no, yes } from './conditions.js';
 import { specValid } from './declaration.js';
 import { healthCondition, judgeHealth } from './health.js';
 import { ageLeftMs, judgeActivity } from './idle.js';
+import { withoutOvertakenSync } from './receipt.js';
 import { baseRecord, beginRun, isStarting, withService } from './record.js';
 import { objectionOf } from './rival.js';
 import { hasRun, judgeTasks, type TasksVerdict } from './tasks.js';
@@ -39,7 +40,7 @@ export function planStart(input: PlanInput, desired: Desired): Plan {
   if (world.service !== null) record = withService(record, world.service);
   else if (!isStarting(record, generation)) record = beginRun(record, input, desired);
   record = {
-    ...record,
+    ...withoutOvertakenSync(record, input.report, world.tasks),
     // Who waits for others has no part in it; the time to start in begins afterwards.
     acceptedAt: waiting === null ? (record.acceptedAt ?? now.toISOString()) : null,
     observedGeneration: generation,

@@ -5,7 +5,7 @@ import type { FinalSync } from '../../shared/model/report.js';
 import { archiveInMs } from './archive.js';
 import { no, yes } from './conditions.js';
 import { inForce, specValid } from './declaration.js';
-import { finalSyncOf } from './receipt.js';
+import { lastSync, withoutOvertakenSync } from './receipt.js';
 import { baseRecord, firstRecord, withService, withVolumes } from './record.js';
 import { endRescue, nextRescue } from './rescue.js';
 import { hasRun, liveTasks } from './tasks.js';
@@ -33,7 +33,7 @@ export function planStop(input: PlanInput, cause: StopCause, { startsAgain = fal
     const gone = isGone(world);
     return { observed: null, actions, requeueAfterMs: gone ? null : LOOK_AGAIN_MS };
   }
-  const finalSync = finalSyncOf(input.report, before.runId) ?? before.finalSync;
+  const finalSync = lastSync(input.report, before);
   const receiptVerified = before.receiptVerified || world.receipt?.kind === 'verified';
   const verdict = judgeVolumes(input, { ...before, finalSync, receiptVerified });
   const actions = stopActions(input, verdict.removable);
@@ -98,14 +98,15 @@ function recordBefore(input: PlanInput): Observed | null {
   if (desired === null) {
     return input.observed ?? (input.declaration.kind === 'invalid' ? firstRecord(input, null) : null);
   }
-  const record = baseRecord(input, desired);
+  const base = baseRecord(input, desired);
   // A record of another declaration (a new one while the old container still runs) starts its own story.
   const { service, volumes } = input.world;
   const observedGeneration = generationOf(desired);
   // Whoever changed the declaration, even to have it stopped, wants another try when it starts again.
-  const halt = record.halt?.generation === observedGeneration ? record.halt : null;
-  const known = service === null ? withVolumes(record, volumes) : withService(record, service);
-  return { ...known, observedGeneration, halt };
+  const halt = base.halt?.generation === observedGeneration ? base.halt : null;
+  const known = service === null ? withVolumes(base, volumes) : withService(base, service);
+  const record = withoutOvertakenSync(known, input.report, input.world.tasks);
+  return { ...record, observedGeneration, halt };
 }
 
 /**

@@ -207,38 +207,54 @@ export class FakeCluster implements Cluster, Gateway {
     return 'fake';
   }
 
-  /** The container's process ends with a failure; Swarm tries again until its attempts are used up. */
+  /** The container's process ends with a failure. */
   crash(workspaceId: string, { outOfMemory = false } = {}): void {
     const service = [...this.services.values()].find((item) => item.workspaceId === workspaceId);
     const task = this.tasksOf(service?.id ?? '').find((item) => item.state === 'running');
-    if (service?.request == null || task === undefined) throw new Error(`nothing of ${workspaceId} runs`);
-    task.state = 'failed';
+    if (task === undefined) throw new Error(`nothing of ${workspaceId} runs`);
     task.error = 'task: non-zero exit (1)';
     task.outOfMemory = outOfMemory;
-    this.options.onEnd?.(service.runId);
+    this.ended(task, 'failed');
+  }
+
+  /** The container's process ends in order, by itself. */
+  complete(workspaceId: string): void {
+    const task = this.runningTask(workspaceId);
+    if (task !== undefined) this.ended(task, 'complete');
+  }
+
+  /** Somebody else has the container end in order (`docker stop`, a reboot). */
+  stopContainer(workspaceId: string): void {
+    const task = this.runningTask(workspaceId);
+    if (task === undefined) return;
+    const { onStop, stopMs = 500 } = this.options;
+    this.options.clock.after(onStop?.(task.runId, task.volumes) ?? stopMs, () => {
+      if (task.state === 'running') this.ended(task, 'complete');
+    });
+  }
+
+  private runningTask(workspaceId: string): FakeTask | undefined {
+    return [...this.tasks.values()].find(
+      (item) => item.workspaceId === workspaceId && item.state === 'running',
+    );
+  }
+
+  /** Swarm starts it again, however it ended, until its attempts are used up. */
+  private ended(task: FakeTask, state: 'failed' | 'complete'): void {
+    task.state = state;
+    this.options.onEnd?.(task.runId);
     task.volumes = [];
-    // A service that was scaled down is not started again; its task goes as if it had ended in order.
-    if (service.replicas === 0) {
+    const service = this.services.get(task.serviceId);
+    // A service that is scaled down, or gone, is not started again; its task goes.
+    if (service === undefined || service.replicas === 0) {
       this.tasks.delete(task.id);
       return;
     }
     task.desiredState = 'shutdown';
     // A rescue is not started again by the engine.
-    if (service.request.mode === 'rescue') return;
-    const failed = this.tasksOf(service.id).filter((item) => item.state === 'failed').length;
-    if (failed <= RESTART_ATTEMPTS) this.startTask(service.id, service.request);
-  }
-
-  /** The container's process ends in order, by itself. */
-  complete(workspaceId: string): void {
-    const task = [...this.tasks.values()].find(
-      (item) => item.workspaceId === workspaceId && item.state === 'running',
-    );
-    if (task === undefined) return;
-    this.options.onEnd?.(task.runId);
-    task.state = 'complete';
-    task.desiredState = 'shutdown';
-    task.volumes = [];
+    if (service.request?.mode !== 'workspace') return;
+    const ended = this.tasksOf(service.id).filter((item) => item.desiredState === 'shutdown').length;
+    if (ended <= RESTART_ATTEMPTS) this.startTask(service.id, service.request);
   }
 
   private startTask(serviceId: string, request: ServiceRequest): void {

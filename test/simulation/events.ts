@@ -26,6 +26,7 @@ export type Event =
   | { type: 'loseRecord' | 'removeService'; id: string }
   | { type: 'forget'; id: string; told: boolean }
   | { type: 'work'; id: string; writes: number; everyMs: number }
+  | { type: 'stopContainer'; id: string }
   | { type: 'crash'; id: string; times: number; outOfMemory: boolean }
   | { type: 'mood'; id: string; mood: Mood; forMs: number }
   | { type: 'engine'; mode: EngineMode; forMs: number }
@@ -100,6 +101,8 @@ export function happen(world: World, event: Event): void {
       for (let nth = 0; nth < event.writes; nth++)
         later(nth * event.everyMs, () => world.agentOf(event.id)?.write());
       return;
+    case 'stopContainer':
+      return world.stopContainer(event.id);
     case 'crash':
       for (let nth = 0; nth < event.times; nth++)
         later(nth * 4000, () => world.crash(event.id, event.outOfMemory));

@@ -35,6 +35,7 @@ const KINDS: [weight: number, make: Maker][] = [
   [1, (_random, id) => ({ type: 'loseRecord', id })],
   [1, (random, id) => ({ type: 'forget', id, told: random.chance(0.5) })],
   [1, (_random, id) => ({ type: 'removeService', id })],
+  [1, (_random, id) => ({ type: 'stopContainer', id })],
   [
     3,
     (random, id) => ({ type: 'crash', id, times: random.pick([1, 1, 5]), outOfMemory: random.chance(0.3) }),

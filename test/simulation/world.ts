@@ -221,6 +221,13 @@ export class World {
     this.engine.stir();
   }
 
+  /** Somebody has the container end in order, and Swarm start another one. */
+  stopContainer(id: string): void {
+    this.note(`${id} container is stopped by hand`);
+    this.swarm.stopContainer(id);
+    this.engine.stir();
+  }
+
   private containerEnds(runId: string): void {
     this.agents.get(runId)?.end();
     this.agents.delete(runId);

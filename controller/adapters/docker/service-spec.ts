@@ -11,7 +11,7 @@ const MIB = 1024 ** 2;
 /** A used IDE had 91 processes; a fork bomb has more. */
 const PIDS_LIMIT = 4096;
 const SHARED_MEMORY = 256 * MIB;
-/** Swarm's own restarts (R3.4); afterwards the workspace is `Crashed`. */
+/** Swarm's own restarts (R3.4), whatever the container ended with; afterwards the workspace is `Crashed`. */
 const RESTART_ATTEMPTS = 3;
 
 /** What the agent needs to serve two users, root and `dev`, from one container; its children get none of it. */
@@ -79,10 +79,11 @@ export function serviceSpec(input: ServiceSpecInput): CreateServiceOptions {
         // Swarm places by reservations, not by limits.
         Reservations: { MemoryBytes: startBytes(request.resources) },
       },
-      // A rescue that failed is tried again by the controller, with back-off.
+      // A reboot, a restarted engine and `docker stop` have the agent save everything and end with 0: that is no
+      // wish to stop either. A rescue that failed is tried again by the controller, with back-off.
       RestartPolicy:
         request.mode === 'workspace'
-          ? { Condition: 'on-failure', Delay: 1 * NANO, MaxAttempts: RESTART_ATTEMPTS }
+          ? { Condition: 'any', Delay: 1 * NANO, MaxAttempts: RESTART_ATTEMPTS }
           : { Condition: 'none' },
       Networks: [{ Target: request.network.id }],
       LogDriver: { Name: 'json-file', Options: { 'max-size': '10m', 'max-file': '3' } },

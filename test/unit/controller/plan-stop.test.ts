@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { readDeclaration } from '../../../controller/plan/declaration.js';
 import { plan } from '../../../controller/plan/plan.js';
+import { receiptToVerify } from '../../../controller/plan/receipt.js';
 import type { Plan, World } from '../../../controller/plan/types.js';
 import type { Observed } from '../../../shared/model/observed.js';
 import {
@@ -213,5 +214,30 @@ describe('plan: stopping', () => {
     const { observed, actions } = plan(inputOf(deleted, world, { observed: first.observed, now: late }));
     expect(actions).to.deep.equal([]);
     expect(conditionOf(observed, 'Progressing')).to.include({ status: 'False', reason: 'DeadlineExceeded' });
+  });
+
+  it('does not believe what a container said before Swarm started another one for the same run', () => {
+    const at = new Date(NOW.getTime() - 30_000).toISOString();
+    const report = reportOf('finished', { finalSync: { ...saved, at } });
+    const again = [task({ id: 'task-2', createdAt: NOW.toISOString() })];
+    const rest = fullWorld(desired, { service: null, tasks: [], network: null });
+    const end = (observed: Observed | null) => stop(rest, { observed, report });
+    const types = ({ actions }: Plan) => actions.map(({ type }) => type);
+    expect(types(end(stop(fullWorld(desired), { report }).observed))).to.deep.equal([
+      'removeVolume',
+      'removeVolume',
+    ]);
+    // The second one was seen while the workspace was to run, or not before its stop.
+    const seen = plan(inputOf(desired, fullWorld(desired, { tasks: again }), { observed: running, report }));
+    const asked = stop(fullWorld(desired, { tasks: again }), { report });
+    for (const { observed } of [seen, asked]) {
+      const { actions, observed: after } = end(observed);
+      expect(actions).to.deep.equal([]);
+      expect(conditionOf(after, 'FinalSyncVerified')?.message).to.contain('started again afterwards');
+      expect(after?.rescue).not.to.equal(null);
+      expect(receiptToVerify({ ...rest, receipt: null }, observed, report)).to.equal(null);
+      const heard = reportOf('finished', { finalSync: saved });
+      expect(types(stop(rest, { observed, report: heard }))).to.include('removeVolume');
+    }
   });
 });
