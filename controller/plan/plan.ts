@@ -23,8 +23,9 @@ export function plan(given: PlanInput): Plan {
   }
   const { service, leavers } = input.world;
   // A container cannot be changed while it runs, and one that is being stopped is never turned back:
-  // it ends in order, and the next look starts what is declared now.
-  if (service !== null && (service.generation !== generationOf(desired) || service.replicas === 0)) {
+  // it ends in order, and the next look starts what is declared now. Nor is one scaled up by hand just
+  // scaled down again: which of its containers has to go would be Swarm's choice, and both have written.
+  if (service !== null && (service.generation !== generationOf(desired) || service.replicas !== 1)) {
     const reason = { reason: 'UserRequest', message: 'It is stopped to start as declared now.' } as const;
     return planStop(input, reason, { startsAgain: true });
   }

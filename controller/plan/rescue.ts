@@ -39,7 +39,7 @@ export function isRescuing({ observed, report, world }: PlanInput): boolean {
   if (finalSyncOf(report, runId) !== null) return false;
   if (world.service === null) return true;
   return (
-    world.service.runId === runId && world.service.replicas > 0 && judgeTasks(world.tasks).kind !== 'ended'
+    world.service.runId === runId && world.service.replicas === 1 && judgeTasks(world.tasks).kind !== 'ended'
   );
 }
 

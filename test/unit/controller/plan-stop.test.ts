@@ -240,4 +240,21 @@ describe('plan: stopping', () => {
       expect(types(stop(rest, { observed, report: heard }))).to.include('removeVolume');
     }
   });
+
+  it('ends a service that somebody scaled up, since two containers write to one volume, and starts it anew', () => {
+    const look = (world: World) => plan(inputOf(desired, world, { observed: running })).actions;
+    const twice = { ...fullWorld(desired).service!, replicas: 2 };
+    const tasks = [task(), task({ id: 'task-2' })];
+    const types = (world: World) => look(world).map(({ type }) => type);
+    expect(types(fullWorld(desired, { service: twice, tasks }))).to.deep.equal(['scaleToZero']);
+    expect(types(fullWorld(desired, { service: scaled, tasks }))).to.deep.equal([]);
+    expect(types(fullWorld(desired, { service: scaled, tasks: [] }))).to.deep.equal(['removeService']);
+    expect(types(fullWorld(desired, { service: null, tasks: [] }))).to.deep.equal(['createService']);
+    const nextAt = NOW.toISOString();
+    const observed = { ...running!, rescue: { attempts: 1, nextAt, runId: 'run-1' } };
+    const rescue = stop(fullWorld(desired, { service: { ...twice, generation: 'rescue' }, tasks }), {
+      ...{ observed, report: null },
+    });
+    expect(rescue.actions.map(({ type }) => type)).to.deep.equal(['scaleToZero']);
+  });
 });
