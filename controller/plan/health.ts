@@ -19,8 +19,9 @@ export function healthIsDue(observed: Observed | null, now: Date, policy: Policy
 
 function dueInMs({ health, startedAt }: Observed, now: Date, policy: Policy): number {
   const last = health?.checkedAt ?? startedAt ?? now.toISOString();
-  // Never longer than that: the clock may have been set back.
-  return Math.min(policy.healthIntervalMs, Date.parse(last) + policy.healthIntervalMs - now.getTime());
+  const sinceMs = now.getTime() - Date.parse(last);
+  // Where the clock was set back, a check that is still to come would keep all others waiting for it.
+  return sinceMs < 0 ? 0 : policy.healthIntervalMs - sinceMs;
 }
 
 type HealthRecord = Pick<Observed, 'health' | 'unhealthyRestart'>;
@@ -48,9 +49,12 @@ function isReady({ world, report, now, policy }: PlanInput, { runId }: Observed)
   const verdict = judgeTasks(world.tasks);
   if (verdict.kind !== 'running') return false;
   const { createdAt } = verdict.task;
-  // What the container before this one said does not count, and one that says nothing is not spared for ever.
-  if (report?.runId === runId && report.receivedAt >= createdAt) return report.state === 'ready';
-  return now.getTime() - Date.parse(createdAt) > policy.startDeadlineMs;
+  const ageMs = now.getTime() - Date.parse(createdAt);
+  // What the container before this one said does not count (which nobody can tell where the clock was set
+  // back), and one that says nothing is not spared for ever.
+  if (report?.runId === runId && (report.receivedAt >= createdAt || ageMs < 0))
+    return report.state === 'ready';
+  return Math.abs(ageMs) > policy.startDeadlineMs;
 }
 
 function afterCheck(last: Health | null, findings: RouteFindings, now: Date): Health {

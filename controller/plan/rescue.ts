@@ -22,7 +22,9 @@ export function nextRescue(before: Rescue | null, nextRunId: string, now: Date):
     attempts: 0,
     nextAt: new Date(now.getTime() + FIRST_MS).toISOString(),
   };
-  const due = now.getTime() >= Date.parse(nextAt);
+  const waitMs = Date.parse(nextAt) - now.getTime();
+  // No wait is that long: the clock was set back.
+  const due = waitMs <= 0 || waitMs > MAX_MS;
   return due ? { attempts: attempts + 1, nextAt, runId: nextRunId } : { attempts, nextAt, runId: null };
 }
 

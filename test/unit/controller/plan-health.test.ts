@@ -45,9 +45,14 @@ class Checked {
     return this;
   }
 
+  setClock(byMs: number): this {
+    this.ms += byMs;
+    return this;
+  }
+
   look(world: World, change: Partial<PlanInput> = {}): this {
     const now = new Date(NOW.getTime() + this.ms);
-    const report = reportOf('ready', { runId: this.runId });
+    const report = reportOf('ready', { runId: this.runId, receivedAt: now.toISOString() });
     this.last = plan(inputOf(this.desired, world, { observed: this.observed, now, report, ...change }));
     this.last.observed &&= withHistory(null, this.last.observed, now);
     return this;
@@ -141,6 +146,14 @@ describe('plan: health of a running workspace (R8)', () => {
     const checked = new Checked().check(NO_CODE, 8, { report: null });
     expect(checked.observed.health?.failures).to.equal(0);
     checked.check(NO_CODE, 3, { report: null });
+    expect(checked.observed.health?.status).to.equal('unhealthy');
+  });
+
+  it('is checked as before after the clock was set back by a day', () => {
+    const checked = new Checked().setClock(-24 * 60 * MINUTE).check(NO_CODE);
+    expect(checked.observed.health).to.include({ failures: 1 });
+    expect(checked.last.requeueAfterMs).to.equal(INTERVAL);
+    checked.check(NO_CODE, 2, { report: null });
     expect(checked.observed.health?.status).to.equal('unhealthy');
   });
 

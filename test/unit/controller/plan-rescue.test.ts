@@ -133,6 +133,12 @@ describe('plan: what an ended run left on its volumes', () => {
     expect(waits).to.deep.equal([15_000, 30_000, 60_000]);
   });
 
+  it('is not waited with for as long as the clock was set back', () => {
+    const { observed } = look(left, unsaved(), { now: later(-86_400) });
+    expect(observed?.rescue?.runId).to.equal('run-2');
+    expect(look(left, unsaved(), { now: later(-60) }).observed?.rescue?.runId).to.equal(null);
+  });
+
   it('does not wait for a rescue when somebody starts the workspace: the start takes care of it', () => {
     const world = { ...left, network, service: rescueService, tasks: [task()] };
     const { actions } = plan(inputOf(desired, world, { observed: begun(), report: killed, now: later(8) }));
