@@ -63,6 +63,8 @@ export function firstRecord(input: PlanInput, desired: Desired | null): Observed
   };
 }
 
+const placeOf = ({ spec }: Desired) => ({ bucket: spec.bucket, prefix: spec.prefix });
+
 /** The record of a run that begins now. */
 export function beginRun(base: Observed, input: PlanInput, desired: Desired): Observed {
   const runVolumes = Object.values(input.volumesOf(desired));
@@ -71,7 +73,7 @@ export function beginRun(base: Observed, input: PlanInput, desired: Desired): Ob
     ...base,
     runId: input.nextRunId,
     runVolumes,
-    runTarget: { bucket: desired.spec.bucket, prefix: desired.spec.prefix },
+    runTarget: placeOf(desired),
     provenRoute: null,
     containerStarted: false,
     // Volumes are removed once their files are proven to be in the bucket; these were not.
@@ -110,9 +112,24 @@ export function withService(record: Observed, service: ServiceState): Observed {
  * A workspace that was stopped with nothing left gets no volumes without a start. Where there are some, the
  * record is an older one, of a backup: what it has proven is about others, and so may be the last report.
  */
-export function withVolumes(record: Observed, volumes: readonly string[]): Observed {
+export function withVolumes(record: Observed, input: PlanInput, desired: Desired): Observed {
+  const { volumes } = input.world;
+  const known =
+    record.runId === null && record.runVolumes.length === 0
+      ? withVolumesFound(record, input, desired)
+      : record;
   const isOlder = record.phase === 'stopped' && record.volumes.length === 0 && volumes.length > 0;
-  return isOlder ? { ...record, runId: null, finalSync: null, receiptVerified: false } : record;
+  return isOlder ? { ...known, runId: null, finalSync: null, receiptVerified: false } : known;
+}
+
+/**
+ * Where the record was lost, or an edit gave it another uid, no run is known. What lies on the volumes of
+ * its place is still to be saved to it.
+ */
+function withVolumesFound(record: Observed, { world, volumesOf }: PlanInput, desired: Desired) {
+  const runVolumes = Object.values(volumesOf(desired));
+  if (!runVolumes.some((name) => world.volumes.includes(name))) return record;
+  return { ...record, runVolumes, runTarget: placeOf(desired) };
 }
 
 /** True when the record speaks of a start that goes on: begun for this declaration, nothing ran yet. */

@@ -100,11 +100,11 @@ function recordBefore(input: PlanInput): Observed | null {
   }
   const base = baseRecord(input, desired);
   // A record of another declaration (a new one while the old container still runs) starts its own story.
-  const { service, volumes } = input.world;
+  const { service } = input.world;
   const observedGeneration = generationOf(desired);
   // Whoever changed the declaration, even to have it stopped, wants another try when it starts again.
   const halt = base.halt?.generation === observedGeneration ? base.halt : null;
-  const known = service === null ? withVolumes(base, volumes) : withService(base, service);
+  const known = service === null ? withVolumes(base, input, desired) : withService(base, service);
   const record = withoutOvertakenSync(known, input.report, input.world.tasks);
   return { ...record, observedGeneration, halt };
 }

@@ -133,6 +133,26 @@ describe('plan: what an ended run left on its volumes', () => {
     expect(waits).to.deep.equal([15_000, 30_000, 60_000]);
   });
 
+  it('is saved also where the record was lost, or an edit of the file left its uid out', () => {
+    const noUid = declare({ state: 'stopped' }, { uid: undefined });
+    for (const observed of [null, unsaved()]) {
+      const found = plan(inputOf(noUid, left, { observed, report: killed }));
+      expect(conditionOf(found.observed, 'FinalSyncVerified')?.status).to.equal('False');
+      expect(found.observed?.rescue).to.include({ attempts: 0 });
+      const change = { report: killed, now: later(6) };
+      const due = plan(inputOf(noUid, left, { observed: found.observed, ...change })).observed;
+      const { actions } = plan(inputOf(noUid, { ...left, network }, { observed: due, ...change }));
+      const [create] = actions;
+      expect(create?.type === 'createService' && create.request).to.deep.include({
+        mode: 'rescue',
+        target: { bucket: 'demo', prefix: '' },
+        volumes: names.volumes(desired),
+      });
+      const elsewhere = declare({ state: 'stopped', bucket: 'another' }, { uid: undefined });
+      expect(plan(inputOf(elsewhere, left, { observed })).observed?.rescue).to.equal(null);
+    }
+  });
+
   it('is not waited with for as long as the clock was set back', () => {
     const { observed } = look(left, unsaved(), { now: later(-86_400) });
     expect(observed?.rescue?.runId).to.equal('run-2');
