@@ -104,9 +104,10 @@ function recordBefore(input: PlanInput): Observed | null {
   const observedGeneration = generationOf(desired);
   // Whoever changed the declaration, even to have it stopped, wants another try when it starts again.
   const halt = base.halt?.generation === observedGeneration ? base.halt : null;
+  const unhealthyRestart = base.observedGeneration === observedGeneration ? base.unhealthyRestart : null;
   const known = service === null ? withVolumes(base, input, desired) : withService(base, service);
   const record = withoutOvertakenSync(known, input.report, input.world.tasks);
-  return { ...record, observedGeneration, halt };
+  return { ...record, observedGeneration, halt, unhealthyRestart };
 }
 
 /**

@@ -166,6 +166,17 @@ describe('plan: health of a running workspace (R8)', () => {
     expect(checked.observed).to.deep.include({ runId: 'run-3', unhealthyRestart: null });
   });
 
+  it('gets another restart also when somebody restarts it while it runs', () => {
+    const checked = new Checked().check(NO_CODE, 3).comeUpAgain();
+    expect(checked.observed.unhealthyRestart?.runId).to.equal('run-1');
+    const declaration = declare({ idle: 'off' }, { startRequestedAt: NOW.toISOString() });
+    const change = { declaration: { kind: 'valid', desired: declaration } } as const;
+    checked.look(checked.world(null), change);
+    expect(checked.last.actions.map(({ type }) => type)).to.deep.equal(['scaleToZero']);
+    checked.look({ ...EMPTY_WORLD, volumes: [] }, { ...change, nextRunId: 'run-3' });
+    expect(checked.observed).to.include({ runId: 'run-3', unhealthyRestart: null });
+  });
+
   it('gets none because its service got lost meanwhile', () => {
     const checked = new Checked().check(NO_CODE, 3).comeUpAgain();
     checked.look({ ...EMPTY_WORLD, volumes: [] }, { nextRunId: 'run-3' });
