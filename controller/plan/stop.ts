@@ -15,6 +15,9 @@ import type { Action, Plan, PlanInput, StopCause, World } from './types.js';
 /** How soon to look again while containers, networks and volumes wind down. */
 const LOOK_AGAIN_MS = 250;
 
+/** How soon to look again at what is overdue: what it waits for now is a person. */
+const OVERDUE_LOOK_MS = 5_000;
+
 /** How soon to ask an S3 server again that did not answer. */
 const ASK_AGAIN_MS = 10_000;
 
@@ -70,7 +73,8 @@ export function planStop(input: PlanInput, cause: StopCause, { startsAgain = fal
   };
   const archiveIn = archiveInMs(input, observed);
   if (archiveIn === 0) return { observed, actions: [{ type: 'archive' }], requeueAfterMs: null };
-  return { observed, actions, requeueAfterMs: gone ? (waitOf(input, rescue) ?? archiveIn) : LOOK_AGAIN_MS };
+  const lookInMs = overdue ? OVERDUE_LOOK_MS : LOOK_AGAIN_MS;
+  return { observed, actions, requeueAfterMs: gone ? (waitOf(input, rescue) ?? archiveIn) : lookInMs };
 }
 
 /** When to look again although nothing is left but volumes, if at all. */

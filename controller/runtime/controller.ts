@@ -265,10 +265,11 @@ export class Controller {
 }
 
 /** Whether something is to happen soon: not while it waits for memory, for its turn, or for a person. */
-function isMoving({ phase, conditions }: Observed): boolean {
+export function isMoving({ phase, conditions }: Observed): boolean {
   if (phase !== 'starting' && phase !== 'stopping') return false;
   return !conditions.some(
     ({ type, status }) =>
-      (type === 'Admitted' && status === 'False') || (type === 'Paused' && status === 'True'),
+      ((type === 'Admitted' || type === 'Progressing') && status === 'False') ||
+      (type === 'Paused' && status === 'True'),
   );
 }

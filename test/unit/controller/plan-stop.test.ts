@@ -3,6 +3,7 @@ import { readDeclaration } from '../../../controller/plan/declaration.js';
 import { plan } from '../../../controller/plan/plan.js';
 import { receiptToVerify } from '../../../controller/plan/receipt.js';
 import type { Plan, World } from '../../../controller/plan/types.js';
+import { isMoving } from '../../../controller/runtime/controller.js';
 import type { Observed } from '../../../shared/model/observed.js';
 import {
   ID,
@@ -256,5 +257,21 @@ describe('plan: stopping', () => {
       ...{ observed, report: null },
     });
     expect(rescue.actions.map(({ type }) => type)).to.deep.equal(['scaleToZero']);
+  });
+
+  it('is looked at now and then once it is overdue, and names what is held', () => {
+    const overdue = new Date(NOW.getTime() + POLICY.stopDeadlineMs + 1);
+    const look = (change: Partial<World>) => {
+      const world = fullWorld(desired, { service: null, tasks: [], ...change });
+      const before = stop(world).observed;
+      return plan(inputOf(deleted, world, { observed: before, report: finished, now: overdue }));
+    };
+    const messageOf = ({ observed }: Plan) => conditionOf(observed, 'Progressing')?.message;
+    const held = look({ network: null });
+    expect(held.requeueAfterMs).to.equal(5000);
+    expect(messageOf(held)).to.contain(`volume ${Object.values(names.volumes(desired)).join(', ')} is still`);
+    expect(messageOf(look({}))).to.contain('network berth-ws-demo is still');
+    expect(isMoving(stop(fullWorld(desired)).observed!)).to.equal(true);
+    expect(isMoving(held.observed!), 'the engine need not be asked all the time').to.equal(false);
   });
 });
