@@ -44,6 +44,11 @@ export function objectionOf(rival: Rival | null): { message: string; final: bool
     return { message, final: false };
   }
   const why = `the S3 server does not keep two writers apart (it lacks ${conditions.conditions.join(', ')})`;
+  if (rival.starting)
+    return {
+      message: `It waits for workspace "${id}", which starts on the same place, since ${why}.`,
+      final: false,
+    };
   return rival.ending
     ? { message: `It waits for the end of workspace "${id}" on the same place, since ${why}.`, final: false }
     : {

@@ -106,7 +106,10 @@ function waitOf({ world, policy }: PlanInput, desired: Desired): ConditionUpdate
   const need = startBytes(desired.spec.resources);
   const pressure = freeBytes === null ? null : memoryPressure(need, freeBytes, policy.memoryLimitPercent);
   if (pressure !== null) return no('Admitted', 'MemoryPressure', pressure);
-  return world.queued ? no('Admitted', 'Queued', 'It starts as soon as others have started.') : null;
+  if (world.queued) return no('Admitted', 'Queued', 'It starts as soon as others have started.');
+  // That one may wait itself, for as long as it takes.
+  const objection = world.rival?.starting ? objectionOf(world.rival) : null;
+  return objection && no('Admitted', 'PlaceTaken', objection.message);
 }
 
 function earliest(...times: (number | null | undefined)[]): number | null {
@@ -202,7 +205,7 @@ function startConditions(input: PlanInput, verdict: TasksVerdict, proven: boolea
   const { world, declaration } = input;
   const { network, service, gateway } = world;
   const report = input.report?.runId === service?.runId ? input.report : null;
-  const objection = objectionOf(world.rival);
+  const objection = world.rival?.starting ? null : objectionOf(world.rival);
   return [
     specValid(declaration),
     ...(objection ? [no('Admitted', 'PlaceTaken', objection.message)] : []),

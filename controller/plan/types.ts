@@ -48,6 +48,8 @@ export interface Rival {
   id: string;
   /** It is being stopped. */
   ending: boolean;
+  /** It has no service yet, and may wait for long, or be given up. */
+  starting?: boolean;
   /** Whether the server keeps the two apart. */
   conditions: ConditionsFinding;
 }

@@ -1,5 +1,6 @@
 import { overlap } from '../../shared/model/bucket-layout.js';
 import { writerAt } from '../plan/rival.js';
+import type { Rival } from '../plan/types.js';
 import type { ClusterView, Target } from '../ports/cluster.js';
 
 /**
@@ -14,12 +15,12 @@ export class Places {
     id: string,
     target: Target,
     view: Pick<ClusterView, 'services' | 'leavers'>,
-  ): { id: string; ending: boolean } | null {
+  ): Omit<Rival, 'conditions'> | null {
     this.starting.delete(id);
     const writer = writerAt(target, id, view);
     if (writer !== null) return writer;
     for (const [other, taken] of this.starting)
-      if (overlap(taken, target)) return { id: other, ending: false };
+      if (overlap(taken, target)) return { id: other, ending: false, starting: true };
     this.starting.set(id, target);
     return null;
   }

@@ -4,7 +4,16 @@ import { placeToStartAt } from '../../../controller/plan/rival.js';
 import { plan } from '../../../controller/plan/plan.js';
 import { Places } from '../../../controller/reconcile/places.js';
 import type { LeaverState, ServiceState } from '../../../controller/ports/cluster.js';
-import { conditionOf, declare, EMPTY_WORLD, fullWorld, ID, inputOf } from '../../support/planning.js';
+import {
+  conditionOf,
+  declare,
+  EMPTY_WORLD,
+  fullWorld,
+  ID,
+  inputOf,
+  NOW,
+  POLICY,
+} from '../../support/planning.js';
 
 const desired = declare();
 const place = { bucket: 'demo', prefix: '' };
@@ -53,6 +62,21 @@ describe('plan: another workspace on the same place', () => {
     }
   });
 
+  it('is waited for without end while it only starts itself: it may wait for memory, or be given up', () => {
+    const rival = { id: 'other', ending: false, starting: true, conditions: missing };
+    const waiting = planWith(rival).observed;
+    expect(waiting).to.include({ phase: 'starting', halt: null, acceptedAt: null });
+    expect(conditionOf(waiting, 'Admitted')).to.include({ status: 'False', reason: 'PlaceTaken' });
+    const world = { ...EMPTY_WORLD, network: fullWorld(desired).network };
+    const now = new Date(NOW.getTime() + POLICY.startDeadlineMs + 1);
+    const later = (found: Rival | null) =>
+      plan(inputOf(desired, { ...world, rival: found }, { observed: waiting, now }));
+    expect(later(rival)).to.deep.include({ actions: [], requeueAfterMs: 5000 });
+    expect(later(rival).observed?.halt).to.equal(null);
+    expect(later(null).actions.map(({ type }) => type)).to.include('createService');
+    expect(starts({ ...rival, conditions: { kind: 'kept' } })).to.equal(true);
+  });
+
   it('matters only before a service is made', () => {
     const input = inputOf(desired, EMPTY_WORLD);
     expect(placeToStartAt(input.declaration, null, EMPTY_WORLD)).to.deep.equal(place);
@@ -89,6 +113,7 @@ describe('places', () => {
     expect(places.claim('two', { ...place, prefix: 'part' }, seen())).to.deep.equal({
       id: 'one',
       ending: false,
+      starting: true,
     });
     expect(places.claim('one', place, seen()), 'the refused one has none').to.equal(null);
     places.release('one');
