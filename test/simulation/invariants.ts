@@ -26,6 +26,7 @@ export const invariants = (world: World): Invariant[] => [
   legalPhases(),
   stoppedIsStopped(world),
   oneServiceARun(world),
+  serviceOutlivesContainer(world),
   haltHolds(world),
   oneUnhealthyRestart(),
   roomForStarts(world),
@@ -110,6 +111,17 @@ function oneServiceARun(world: World): Invariant {
       const again = runs.has(runId) && !world.removedByHand.has(runId);
       runs.add(runId);
       return again ? `${runId} was started twice` : null;
+    },
+  };
+}
+
+function serviceOutlivesContainer(world: World): Invariant {
+  return {
+    name: 'a service outlives its container',
+    changed: (change) => {
+      if (change.type !== 'removeService') return null;
+      const lives = running(world).find(({ workspaceId }) => workspaceId === change.workspaceId);
+      return lives ? `the service of ${change.workspaceId} was removed while ${lives.runId} lived` : null;
     },
   };
 }

@@ -69,14 +69,14 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'removes a service before its container has ended',
-    foundBy: ['one container a workspace', 'stopped is stopped'],
+    foundBy: ['a service outlives its container'],
     decide: doing((action) =>
       action.type === 'scaleToZero' ? { type: 'removeService', serviceId: action.serviceId } : action,
     ),
   },
   {
     name: 'does not wait for containers that wind down',
-    foundBy: ['one container a workspace', 'stopped is stopped'],
+    foundBy: ['a service outlives its container'],
     decide: inWorld(({ service, tasks }) => ({ tasks: service?.replicas === 0 ? [] : tasks })),
   },
   {
