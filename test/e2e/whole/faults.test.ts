@@ -232,6 +232,45 @@ describe('Bad input and faults, on the real thing', function () {
     for (const bucket of [kept, unwanted]) bucket.close();
   }).timeout(600_000);
 
+  it('starts again with its files what was stopped by hand, or lost its service, never two at once', async () => {
+    const bucket = new Bucket(berth, `by-hand-${unique}`);
+    const { containerId: id, urls } = await berth.start({ bucketId: bucket.name });
+    ids.add(id);
+    const containers = async () => {
+      const filter = [
+        '--filter',
+        `label=berth.workspace=${id}`,
+        '--filter',
+        `label=berth.stack=${berth.stack}`,
+      ];
+      return (await run('docker', ['ps', '--quiet', '--no-trunc', ...filter])).stdout
+        .split('\n')
+        .filter(Boolean);
+    };
+    const byHand = {
+      stopped: (container: string) => run('docker', ['stop', '--time', '60', container]),
+      'without its service': () => run('docker', ['service', 'rm', `${berth.stack}-ws-${id}`]),
+    };
+    for (const [what, act] of Object.entries(byHand)) {
+      const before = await berth.containerOf(id);
+      await berth.shell(id, `echo ${JSON.stringify(what)} > /workspace/last.txt`);
+      await act(before);
+      await eventually(`another container, ${what}`, async () => {
+        const now = await containers();
+        expect(now, 'containers at once').to.have.length.of.at.most(1);
+        return now.length === 1 && now[0] !== before && (await berth.view(id)).status === 'running';
+      });
+      await eventually(
+        `${urls.code} answers again`,
+        async () => (await berth.request('GET', urls.code)).status === 200,
+      );
+      expect((await berth.shell(id, 'cat /workspace/last.txt')).trim()).to.equal(what);
+    }
+    await berth.remove(id);
+    expect(await bucket.get('last.txt')).to.equal('without its service\n');
+    bucket.close();
+  });
+
   it('attaches the gateway again when it was replaced: the URLs work again', async () => {
     const { containerId: id, urls } = await berth.start({ bucketId: `gate-${unique}` });
     ids.add(id);
