@@ -21,7 +21,8 @@ import type { ObjectHead } from '../../shared/s3/s3-port.js';
 import { assertPlace, inFolder, parentOf } from './safe-path.js';
 
 const readAt = promisify(read);
-const flush = promisify(fdatasync);
+/** Tries to. */
+const flush = (fd: number) => new Promise<void>((resolve) => fdatasync(fd, () => resolve()));
 /** Files from this size on may be written to through a mapping. */
 const MAPPED = 64 * 1024;
 
@@ -110,7 +111,7 @@ async function openFile(
   try {
     assertPlace(fd, root, relative);
     // What is written through a mapping shows in no time stamp until the page was flushed once, so that the
-    // next write to it is noticed. Small files are hardly ever mapped.
+    // next write to it is noticed. Small files are hardly ever mapped. A disk that cannot write can still be read.
     if (fstatSync(fd).size >= MAPPED) await flush(fd);
     const readAtMs = now();
     const before = fstatSync(fd, { bigint: true });

@@ -1,3 +1,5 @@
+import { lstatSync } from 'node:fs';
+import path from 'node:path';
 import { KeyError, pathOf, type EntryId } from '../../shared/bucket/keys.js';
 import { S3Error } from '../../shared/s3/s3-error.js';
 import { UnstableError } from './content.js';
@@ -15,7 +17,7 @@ import { isDamaged } from './restore-plan.js';
 import { makingRoom, withoutMoved } from './room.js';
 import { sameVolume } from './state.js';
 import { fetchWanted, putEntry } from './upload.js';
-import { walk, type WalkResult } from './walk.js';
+import { walk, type Unnameable, type WalkResult } from './walk.js';
 
 /** Cycles that a file may stay "being written to" before it is taken as it is. */
 const PATIENCE = 3;
@@ -113,7 +115,7 @@ export async function runCycle(
   result.lookMs = performance.now() - begun;
   result.activityAtMs = activityOf(found, memory.deletes, context.now());
   memory.deletes = new Set(found.deletes);
-  const run = new CycleRun(context, memory, result, outage);
+  const run = new CycleRun(context, memory, result, outage, [...seen.unnameable.values()]);
   await run.fetchWanted();
   const { inPlace, afterDeletes } = splitReplacing(
     [...found.puts, ...found.dirs, ...found.racy],
@@ -143,9 +145,9 @@ function leaveOutLargest({ entries, leftOut }: WalkResult, maxBytes: number): st
     if (excess <= 0) break;
     entries.delete(id);
     largest.push(pathOf(id));
+    leftOut.push(pathOf(id));
     excess -= size;
   }
-  leftOut.push(...largest);
   return largest;
 }
 
@@ -158,7 +160,7 @@ function bytesOf(entries: Iterable<WalkEntry>): number {
 /** What the walk could not take in may be a file that the bucket lacks. */
 function emptyResult(seen: WalkResult): CycleResult {
   const failures = [
-    ...seen.unnameable.map((path) => ({
+    ...[...seen.unnameable.keys()].map((path) => ({
       path,
       code: 'BadName',
       message: 'the name is not valid UTF-8',
@@ -220,6 +222,8 @@ class CycleRun {
     private readonly memory: CycleMemory,
     private readonly result: CycleResult,
     private readonly outage: Outage,
+    /** What will never be sent under its name. */
+    private readonly unnameable: readonly Unnameable[],
   ) {}
 
   async fetchWanted(): Promise<void> {
@@ -281,7 +285,8 @@ class CycleRun {
       return;
     }
     const { entries } = this.context.state;
-    const safe = (this.outage.full ? makingRoom : withoutMoved)(ids, entries, this.waiting);
+    const unmoved = withoutMoved(ids, entries, this.inodesOfWaiting());
+    const safe = this.outage.full ? makingRoom(unmoved, entries, this.waiting) : unmoved;
     this.result.pendingDeletes += ids.length - safe.length;
     const { allowed, held } = guardDeletes(safe, proven, entries.size, this.memory.held);
     if (!options.final) this.memory.held = held;
@@ -307,6 +312,15 @@ class CycleRun {
         }
       },
     );
+  }
+
+  private inodesOfWaiting(): Map<bigint, number> {
+    const waits = new Map(this.unnameable.map(({ ino, madeMs }) => [ino, madeMs]));
+    for (const { id, ino } of this.waiting) {
+      const file = path.join(this.context.root, pathOf(id));
+      waits.set(ino, lstatSync(file, { throwIfNoEntry: false })?.birthtimeMs ?? 0);
+    }
+    return waits;
   }
 
   private putAll(entries: WalkEntry[]): Promise<void> {

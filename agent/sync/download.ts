@@ -38,12 +38,19 @@ const WRITE_AT_ONCE = 256 * 1024;
 /** Longest target that Linux takes for a symbolic link. */
 const MAX_LINK_BYTES = 4095;
 
+/** Not the version that was asked for. */
+export class UnwantedError extends Error {
+  override readonly name = 'UnwantedError';
+}
+
 export interface DownloadOptions {
   /** What may be replaced; the call rejects with EEXIST when something else has the name. */
   place: Place;
   /** What to remember as the time of reading (see `Entry.readAtMs`); asked once the file has its name. */
   readAtMs: () => number;
   signal?: AbortSignal | undefined;
+  /** Whether the version that came is wanted; of another one nothing is written, and the call rejects. */
+  wants?: (object: ObjectContent) => boolean;
 }
 
 /**
@@ -64,6 +71,10 @@ export async function download(
   await context.request(() =>
     inFolder(context.root, parentOf(relative), async (folder) => {
       const object = await context.s3.get(key, options.signal);
+      if (options.wants?.(object) === false) {
+        object.body.destroy();
+        throw new UnwantedError('this version is not wanted');
+      }
       const meta = fromMetadata(object.metadata);
       const temporary = path.join(folder, temporaryName());
       try {

@@ -4,12 +4,14 @@ import { codeOf, messageOf } from '../../shared/errors.js';
 import { isDirId, KeyError, pathOf, type EntryId } from '../../shared/bucket/keys.js';
 import { viewOf, type RemoteEntry, type RemoteView } from '../../shared/bucket/view.js';
 import { S3Error } from '../../shared/s3/s3-error.js';
+import type { ObjectContent } from '../../shared/s3/s3-port.js';
 import type { SyncContext } from './context.js';
-import { download } from './download.js';
+import { download, UnwantedError } from './download.js';
 import { removeEmptied } from './emptied.js';
 import type { Entry } from './entry.js';
 import { forEachLimited } from './limits.js';
 import { listObjects } from './list.js';
+import { mayBeOwn } from './own.js';
 import { ifAbsent, ifUnchanged, removeUnchanged, type Place } from './place.js';
 import { planPull, type PullPlan } from './pull-plan.js';
 import { exists, inFolder, ObstacleError, parentOf, UnsafePathError } from './safe-path.js';
@@ -55,7 +57,7 @@ class PullRun {
     for (const { id, known } of [...plan.remove].sort((a, b) => (a.id < b.id ? 1 : -1)))
       await this.remove(id, known);
     for (const id of plan.forget) state.delete(id);
-    await this.each(plan.replace, ({ remote, known }) => this.fetch(remote, ifUnchanged(known)));
+    await this.each(plan.replace, ({ remote, known }) => this.replace(remote, known));
     await this.each(plan.fetch, (remote) => this.fetchNew(remote));
     await this.each(plan.folders, (remote) => this.fetch(remote, ifAbsent));
     return this.result;
@@ -73,6 +75,17 @@ class PullRun {
     );
   }
 
+  /** A version that may be our own is one that the server went back to: which of the two holds is left to the cycle. */
+  private async replace(remote: RemoteEntry, known: Entry): Promise<void> {
+    const wants = (object: ObjectContent) => !mayBeOwn(this.context, object);
+    try {
+      await this.fetch(remote, ifUnchanged(known), wants);
+    } catch (error) {
+      if (!(error instanceof UnwantedError)) throw error;
+      this.context.state.delete(remote.id);
+    }
+  }
+
   private async fetchNew(remote: RemoteEntry): Promise<void> {
     // Left out by a rule, or made since the walk: no need to ask for what has no place.
     if (exists(path.join(this.context.root, remote.id))) return;
@@ -80,11 +93,15 @@ class PullRun {
     this.context.wanted.delete(remote.id);
   }
 
-  private async fetch(remote: RemoteEntry, place: Place): Promise<void> {
+  private async fetch(
+    remote: RemoteEntry,
+    place: Place,
+    wants: (object: ObjectContent) => boolean = () => true,
+  ): Promise<void> {
     const { refused } = this.context;
     if (refused.has(remote.key, remote.etag)) return;
     try {
-      await download(this.context, remote.id, remote.key, { place, readAtMs: this.context.now });
+      await download(this.context, remote.id, remote.key, { place, wants, readAtMs: this.context.now });
       refused.delete(remote.key);
       this.result.downloaded += 1;
     } catch (error) {

@@ -4,7 +4,7 @@ import type { ListedObject } from '../../shared/s3/s3-port.js';
 import type { EntryId } from '../../shared/bucket/keys.js';
 import { keyFor, type SyncContext } from './context.js';
 import { forEachLimited } from './limits.js';
-import { isOwn } from './own.js';
+import { mayBeOwn } from './own.js';
 
 /** Whose end a receipt confirms. */
 export interface Run {
@@ -16,7 +16,7 @@ export interface Run {
 /**
  * Compares what this replica believes to be in the bucket with what the server lists.
  *
- * @returns what is missing there, what is there in another version of this replica's own, and the list
+ * @returns what is missing there, what is there in another version that may be this replica's own, and the list
  */
 export async function compareWithBucket(
   context: SyncContext,
@@ -51,7 +51,7 @@ async function ownAmong(context: SyncContext, ids: EntryId[]): Promise<EntryId[]
       const key = keyFor(context, id);
       const head = await context.request(() => context.s3.head(key));
       if (head === null) return;
-      if (head.etag !== context.state.entries.get(id)?.etag && isOwn(context, key, head)) own.push(id);
+      if (head.etag !== context.state.entries.get(id)?.etag && mayBeOwn(context, head)) own.push(id);
     },
   );
   return own;

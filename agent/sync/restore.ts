@@ -9,17 +9,18 @@ import { matchesEtag, openContent } from './content.js';
 import { keyNote, type SyncContext } from './context.js';
 import { RACY_WINDOW_MS } from './diff.js';
 import { download } from './download.js';
-import type { WalkEntry } from './entry.js';
+import { sameStat, type WalkEntry } from './entry.js';
 import { isGitLock } from './git.js';
 import { forEachLimited } from './limits.js';
 import { listObjects } from './list.js';
 import { moveAside } from './move-aside.js';
-import { isOwn } from './own.js';
+import { isOwn, mayBeOwn } from './own.js';
 import { overAnything, type Place } from './place.js';
 import { isUnchanged, planRestore, type RestorePlan } from './restore-plan.js';
 import { inFolder, ObstacleError, parentOf, UnsafePathError } from './safe-path.js';
 import { S3Error } from '../../shared/s3/s3-error.js';
 import type { ListedObject } from '../../shared/s3/s3-port.js';
+import { abortUpload } from './upload.js';
 import { rootIdentity, walk } from './walk.js';
 
 /** Of objects that were refused the log names some. */
@@ -43,7 +44,8 @@ export async function restore(context: SyncContext, options: RestoreOptions): Pr
   const identity = rootIdentity(context.root);
   if (identity === null) throw new Error(`${context.root} is not a folder`);
   context.state.adopt(identity);
-  await abortUploads(context, options.signal);
+  // Whose these were is dead.
+  for (const [uploadId, key] of context.state.uploads) await abortUpload(context, key, uploadId);
   const listed = await listAll(context, options);
   const view = viewOf(listed, context.keys);
   // Not gone from the bucket: what the disk has of them is set aside, not removed.
@@ -70,14 +72,6 @@ export async function restore(context: SyncContext, options: RestoreOptions): Pr
       count,
       examples: context.refused.examples(MAX_TOLD),
     });
-}
-
-/** Parts of uploads that nobody completes are stored (and billed) for ever; whose these were is dead. */
-async function abortUploads({ s3, state, request }: SyncContext, signal: AbortSignal): Promise<void> {
-  for (const [uploadId, key] of state.uploads) {
-    await request(() => s3.abortUpload(key, uploadId)).catch(() => signal.throwIfAborted());
-    state.endUpload(uploadId);
-  }
 }
 
 async function listAll(context: SyncContext, options: RestoreOptions): Promise<ListedObject[]> {
@@ -188,8 +182,7 @@ class RestoreRun {
       if (head === null) return;
       const unchanged = isUnchanged(known, local);
       const sameAsKnown = known !== undefined && md5 !== '' && known.md5 === md5 && known.kind === kind;
-      const own = isOwn(context, entry.key, head);
-      if (!own && (unchanged || sameAsKnown)) return await this.fetch(entry);
+      if (!mayBeOwn(context, head) && (unchanged || sameAsKnown)) return await this.fetch(entry);
       const meta = fromMetadata(head.metadata);
       const same = entry.size === stat.size && (await matchesEtag(content, entry.etag));
       const note = keyNote(context, entry.id, entry.key);
@@ -200,14 +193,14 @@ class RestoreRun {
           context.state.set(entry.id, { kind, etag: head.etag, md5, ...stat, mode, readAtMs, ...note });
           return;
         }
-      } else if (own && !unchanged) {
-        // Sent before a crash and not recorded: the disk is its successor. The size that no file has makes
-        // the first cycle send it.
+      } else if (isOwn(context, entry.key, head) && !sameAsKnown && !(known && sameStat(known, local))) {
+        // Sent before a crash and not recorded, and changed since: the disk is its successor. The size that no
+        // file has makes the first cycle send it.
         const stale = { ...stat, size: -1 };
         context.state.set(entry.id, { kind, etag: head.etag, md5: '', ...stale, readAtMs, ...note });
         return;
       }
-      // Ours, and not what was known to be there: an older version, which the server went back to, or a newer
+      // Perhaps ours, and not what was known to be there: an older version, which the server went back to, or a newer
       // one, which the disk lost in a power cut. Both are kept.
     } finally {
       content.close();

@@ -9,6 +9,9 @@ export const RESTORE_RETRY: RetryPolicy = { attempts: Infinity, baseMs: 500, max
 /** Between two tries of the final sync, which goes on until it is told to give up. */
 export const FINAL_RETRY: RetryPolicy = { attempts: Infinity, baseMs: 1_000, maxMs: 10_000 };
 
+/** A server that slows clients down refuses many of those sent together, and takes others. */
+const THROTTLED_LIMIT = 64;
+
 /**
  * Ends a cycle early when the server is plainly away: after some failures in a row with no success
  * between them, every further request would only wait for its own time-out.
@@ -49,9 +52,10 @@ export class Outage {
 
   private note(error: unknown): void {
     if (!(error instanceof S3Error)) return;
-    if (isAway(error)) {
+    const limit = isThrottled(error) ? THROTTLED_LIMIT : this.limit;
+    if (isAway(error) || isThrottled(error)) {
       this.inARow += 1;
-      if (this.inARow >= this.limit) this.last = error;
+      if (this.inARow >= limit) this.last = error;
       return;
     }
     this.inARow = 0;
@@ -62,8 +66,8 @@ export class Outage {
 }
 
 /** It says nothing about the request: the next one is not likely to fare better. */
-const isAway = ({ kind, status }: S3Error) =>
-  kind === 'network' || kind === 'server' || status === 429 || status === 503;
+const isAway = ({ kind }: S3Error) => kind === 'network' || kind === 'server';
+const isThrottled = ({ status }: S3Error) => status === 429 || status === 503;
 
 /** Any failure as an `S3Error`-like pair of code and words, for reports. */
 export function failureOf(error: unknown): { code: string; message: string; permanent: boolean } {

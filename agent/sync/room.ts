@@ -19,14 +19,19 @@ export function makingRoom(
 }
 
 /**
- * Old names of files that wait under their new one: until that is sent, they are all that the bucket has. Where
- * the inode has only been used again, the deletion waits a cycle longer.
+ * Old names of files that wait under their new one: until that is sent, they are all that the bucket has. A file that
+ * was made after the old one was read has only been given its inode.
+ *
+ * @param waits - inodes of what waits, with the time when the file was made (ms since 1970)
  */
 export function withoutMoved(
   deletes: readonly EntryId[],
   state: ReadonlyMap<EntryId, Entry>,
-  waiting: readonly WalkEntry[],
+  waits: ReadonlyMap<bigint, number>,
 ): EntryId[] {
-  const waits = new Set(waiting.map(({ ino }) => ino));
-  return deletes.filter((id) => !waits.has(state.get(id)?.ino ?? -1n));
+  return deletes.filter((id) => {
+    const known = state.get(id);
+    const madeMs = known && waits.get(known.ino);
+    return known === undefined || madeMs === undefined || madeMs > known.readAtMs;
+  });
 }

@@ -148,14 +148,25 @@ async function sendInParts(
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
     content.assertStable();
     parts.sort((a, b) => a.number - b.number);
-    return (await request(() => s3.completeUpload(key, uploadId, parts, condition))).etag;
-  } catch (error) {
-    // Parts of uploads that nobody completes are stored (and billed) for ever.
-    await s3.abortUpload(key, uploadId).catch(() => undefined);
-    throw error;
-  } finally {
+    const { etag } = await request(() => s3.completeUpload(key, uploadId, parts, condition));
     state.endUpload(uploadId);
+    return etag;
+  } catch (error) {
+    await abortUpload(context, key, uploadId);
+    throw error;
   }
+}
+
+/**
+ * Parts of uploads that nobody completes are stored (and billed) for ever. Tried once, since nobody waits for it; as
+ * long as it may still work it stays on record, for the next start.
+ */
+export async function abortUpload({ s3, state }: SyncContext, key: string, uploadId: string): Promise<void> {
+  const failure = await s3.abortUpload(key, uploadId).then(
+    () => null,
+    (error: unknown) => error,
+  );
+  if (!(failure instanceof S3Error && failure.transient)) state.endUpload(uploadId);
 }
 
 /**

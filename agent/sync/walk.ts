@@ -19,6 +19,13 @@ export interface RootIdentity {
   birthtimeNs: bigint;
 }
 
+/** Has a name that is not valid UTF-8: it is not kept. */
+export interface Unnameable {
+  ino: bigint;
+  /** When the file was made, ms since 1970. */
+  madeMs: number;
+}
+
 export interface WalkResult {
   /** Null when the root is not there or no folder. */
   root: RootIdentity | null;
@@ -33,8 +40,8 @@ export interface WalkResult {
   special: number;
   /** Names of hard links beyond the first of each file. */
   hardLinks: number;
-  /** Paths whose names are not valid UTF-8: not kept. */
-  unnameable: string[];
+  /** By their paths, as they read. */
+  unnameable: Map<string, Unnameable>;
 }
 
 /** Identity of the root folder, or null when there is none. */
@@ -60,7 +67,7 @@ export async function walk(root: string, rules: Rules = NO_RULES): Promise<WalkR
     leftovers: [],
     special: 0,
     hardLinks: 0,
-    unnameable: [],
+    unnameable: new Map(),
   };
   if (result.root === null) return result;
   const pass: Pass = { root, rules, result, folders: [''], linked: new Set(), slices: new Slices() };
@@ -103,7 +110,7 @@ async function visit(pass: Pass, folder: string): Promise<void> {
     else if (TEMPORARY.test(child.name)) result.leftovers.push(childPath);
     else if (unnameable.has(child.name)) {
       // Another file may have the very name that stands for this one.
-      result.unnameable.push(childPath);
+      result.unnameable.set(childPath, unnameable.get(child.name) as Unnameable);
       unnameable.delete(child.name);
     } else if (look(pass, childPath)) kept += 1;
   }
@@ -112,11 +119,18 @@ async function visit(pass: Pass, folder: string): Promise<void> {
   if (own) own.empty = kept === 0;
 }
 
-/** Names that are not valid UTF-8, as they read. */
-function unnameableIn(folder: string, names: readonly string[]): Set<string> {
-  if (!names.some((name) => name.includes('\ufffd'))) return new Set();
+function unnameable(folder: string, name: Buffer): Unnameable {
+  const file = Buffer.concat([Buffer.from(`${folder}/`), name]);
+  const stat = lstatSync(file, { bigint: true, throwIfNoEntry: false });
+  return { ino: stat?.ino ?? 0n, madeMs: Number(stat?.birthtimeMs ?? 0n) };
+}
+
+/** By their names, as they read. */
+function unnameableIn(folder: string, names: readonly string[]): Map<string, Unnameable> {
+  if (!names.some((name) => name.includes('\ufffd'))) return new Map();
   const raw = readdirSync(folder, { encoding: 'buffer' });
-  return new Set(raw.filter((name) => !Buffer.from(name.toString()).equals(name)).map(String));
+  const broken = raw.filter((name) => !Buffer.from(name.toString()).equals(name));
+  return new Map(broken.map((name) => [name.toString(), unnameable(folder, name)]));
 }
 
 /** @returns false when there is nothing to keep */

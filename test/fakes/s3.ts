@@ -175,7 +175,7 @@ export class FakeS3 implements S3Port {
     return upload;
   }
 
-  private store(key: string, body: Buffer, metadata: Metadata, etag: string): { etag: string } {
+  protected store(key: string, body: Buffer, metadata: Metadata, etag: string): { etag: string } {
     for (let at = key.indexOf('/'); at > 0; at = key.indexOf('/', at + 1)) this.folders.add(key.slice(0, at));
     this.objects.set(key, { etag, size: body.length, metadata, body, lastModifiedMs: 1_700_000_000_000 });
     return { etag };

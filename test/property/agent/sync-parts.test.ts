@@ -175,6 +175,6 @@ function walkOf(entries: WalkEntry[]): WalkResult {
     leftovers: [],
     special: 0,
     hardLinks: 0,
-    unnameable: [],
+    unnameable: new Map(),
   };
 }

@@ -8,9 +8,9 @@ import type { S3Port } from '../../../shared/s3/s3-port.js';
 
 /** A workspace folder with its state, whose agent can be restarted, crashed, and lose its volume. */
 export class Replica {
-  readonly base = mkdtempSync(path.join(tmpdir(), 'berth-replica-'));
-  readonly root = path.join(this.base, 'ws');
-  readonly stateDir = path.join(this.base, 'home', '.berth');
+  readonly base: string;
+  readonly root: string;
+  readonly stateDir: string;
   engine!: SyncEngine;
 
   constructor(
@@ -21,8 +21,14 @@ export class Replica {
       log?: Logger;
       run?: Run;
       now?: () => number;
+      /** Where its folders are made. */
+      folder?: string;
     } = {},
-  ) {}
+  ) {
+    this.base = mkdtempSync(path.join(options.folder ?? tmpdir(), 'berth-replica-'));
+    this.root = path.join(this.base, 'ws');
+    this.stateDir = path.join(this.base, 'home', '.berth');
+  }
 
   /** A new agent on what is there; what the last one had in memory is gone. */
   async open(): Promise<this> {

@@ -127,6 +127,10 @@ describe('agent: no file is lost', () => {
   });
 
   it('that is written to through a mapping, which shows in no time stamp as long as its page is dirty', async () => {
+    // On a file system in memory, as /tmp may be, no write through a mapping shows at all.
+    replica.dispose();
+    replica = new Replica(s3, { run, now: () => Date.now() + aheadMs, folder: '/var/tmp' });
+    await replica.start();
     write('array', 'x'.repeat(1024 * 1024));
     const mapping = `
 import mmap, sys
@@ -167,7 +171,11 @@ for line in sys.stdin:
       await replica.engine.restore(ended, () => undefined).catch(() => undefined);
       s3.fault = () => null;
       write('new', 'sent all the same');
-      expect(await final(AbortSignal.timeout(300))).to.include({ ok: false, failed: 1 });
+      const giveUp = new AbortController();
+      const ending = final(giveUp.signal);
+      await eventually('the other one is sent', () => Promise.resolve('new' in bucket()));
+      giveUp.abort();
+      expect(await ending).to.include({ ok: false, failed: 1 });
       expect(bucket()).to.deep.equal({ thesis: 'a year of work', new: 'sent all the same' });
       await replica.start();
       expect(replica.tree()).to.include({ thesis: 'a year of work' });
