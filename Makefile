@@ -68,7 +68,7 @@ test: node_modules/.package-lock.json ## check, then integration, contract and e
 	@$(WITH_NODE) test/run.sh
 
 nightly: node_modules/.package-lock.json ## make test with far more rounds (three to four hours)
-	@$(WITH_NODE) BERTH_PROPERTY_RUNS=10000 BERTH_SIM_SEEDS=10000 BERTH_API_EXAMPLES=8000 BERTH_TEST_KILL_ROUNDS=1000 test/run.sh
+	@$(WITH_NODE) BERTH_PROPERTY_RUNS=10000 BERTH_SIM_SEEDS=10000 BERTH_API_EXAMPLES=8000 BERTH_TEST_KILL_ROUNDS=1000 BERTH_TEST_ENGINE_KILLS=30 test/run.sh
 
 bench: node_modules/.package-lock.json ## measure starts beside bare Docker calls, and syncs beside rclone and aws
 	@$(WITH_NODE) test/bench/run.sh
