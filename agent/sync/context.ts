@@ -36,12 +36,20 @@ export interface SyncContext {
   counters: Counters;
   /** Versions of others that have a name but could not be fetched yet; key by entry. */
   wanted: Map<EntryId, string>;
+  /** The bucket has a version of them that may be our own, and is not the last one: nothing there is replaced. */
+  doubted: Set<EntryId>;
   /** Objects that cannot become files here. */
   refused: RefusedObjects;
   /** To be called after each step: a good time to save the state. */
   saved: () => Promise<void>;
   /** Repeats a request as this step's policy says. */
   request: <T>(send: () => Promise<T>) => Promise<T>;
+}
+
+/** What is known of an entry does not hold any more: the next cycle sends it, and keeps what it finds there. */
+export function doubt({ state, doubted }: SyncContext, id: EntryId): void {
+  state.delete(id);
+  doubted.add(id);
 }
 
 /** Full key of an entry: the one it was found under, or the one we would choose. */

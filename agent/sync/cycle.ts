@@ -213,6 +213,15 @@ function activityOf(found: Diff, seen: ReadonlySet<EntryId>, now: number): numbe
   return newest;
 }
 
+/** @returns ms since 1970; 0 for what is gone */
+function madeMsOf(file: string): number {
+  try {
+    return lstatSync(file).birthtimeMs;
+  } catch {
+    return 0;
+  }
+}
+
 class CycleRun {
   /** What could not be sent. */
   private readonly waiting: WalkEntry[] = [];
@@ -317,8 +326,7 @@ class CycleRun {
   private inodesOfWaiting(): Map<bigint, number> {
     const waits = new Map(this.unnameable.map(({ ino, madeMs }) => [ino, madeMs]));
     for (const { id, ino } of this.waiting) {
-      const file = path.join(this.context.root, pathOf(id));
-      waits.set(ino, lstatSync(file, { throwIfNoEntry: false })?.birthtimeMs ?? 0);
+      waits.set(ino, madeMsOf(path.join(this.context.root, pathOf(id))));
     }
     return waits;
   }

@@ -6,8 +6,9 @@ import type { Logger } from '../../shared/logger.js';
 import type { AgentReport, FinalSync } from '../../shared/model/report.js';
 import { Keyspace } from '../../shared/bucket/keys.js';
 import { fullJitterMs, retrying, type RetryPolicy } from '../../shared/s3/retry.js';
-import type { SyncContext } from './context.js';
+import { doubt, type SyncContext } from './context.js';
 import { runCycle, type CycleMemory, type CycleResult, type Failure } from './cycle.js';
+import { errorOf, isDone, isHopeless } from './cycle-result.js';
 import { DEFAULT_LIMITS } from './limits.js';
 import type { S3Port } from '../../shared/s3/s3-port.js';
 import type { EntryId } from '../../shared/bucket/keys.js';
@@ -108,6 +109,7 @@ export class SyncEngine {
       limits: DEFAULT_LIMITS,
       counters: { uploaded: 0, downloaded: 0, deleted: 0, conflicts: 0 },
       wanted: new Map(),
+      doubted: new Set(),
       saved: saver.tick,
       refused: new RefusedObjects(),
     });
@@ -283,8 +285,11 @@ export class SyncEngine {
         files: again.slice(0, 20),
         count: again.length,
       });
-      for (const id of older) this.renewed.add(id);
-      for (const id of again) state.delete(id);
+      for (const id of missing) state.delete(id);
+      for (const id of older) {
+        if (!this.renewed.has(id)) doubt(context, id);
+        this.renewed.add(id);
+      }
       return { kind: 'missing' };
     } catch (error) {
       return { kind: 'failed', error: { path: '', ...failureOf(error) } };
@@ -371,25 +376,6 @@ async function load(file: StateFile, log: Logger): Promise<LocalState | null> {
     });
     return null;
   }
-}
-
-/** Held-back deletions may stay: the bucket then has more than the disk, not less. */
-const isDone = (result: CycleResult) =>
-  result.error === null && result.pending === 0 && result.failures.length === 0;
-
-function isHopeless(result: CycleResult): boolean {
-  if (result.error) return result.error.permanent;
-  const allPermanent = result.failures.length > 0 && result.failures.every((failure) => failure.permanent);
-  return allPermanent && result.pending <= result.failures.length;
-}
-
-/** One sentence for how a cycle failed, or null. */
-function errorOf(result: CycleResult): string | null {
-  const failure: Failure | undefined = result.error ?? result.failures[0];
-  if (!failure) return null;
-  const where = failure.path === '' ? '' : `${failure.path.slice(0, MAX_EXAMPLE_LENGTH)}: `;
-  const more = result.failures.length > 1 ? ` (and ${result.failures.length - 1} more)` : '';
-  return `${where}${failure.message}${result.error ? '' : more}`.slice(0, 2000);
 }
 
 const examplesOf = (paths: readonly string[]) =>

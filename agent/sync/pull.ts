@@ -5,7 +5,7 @@ import { isDirId, KeyError, pathOf, type EntryId } from '../../shared/bucket/key
 import { viewOf, type RemoteEntry, type RemoteView } from '../../shared/bucket/view.js';
 import { S3Error } from '../../shared/s3/s3-error.js';
 import type { ObjectContent } from '../../shared/s3/s3-port.js';
-import type { SyncContext } from './context.js';
+import { doubt, type SyncContext } from './context.js';
 import { download, UnwantedError } from './download.js';
 import { removeEmptied } from './emptied.js';
 import type { Entry } from './entry.js';
@@ -75,14 +75,21 @@ class PullRun {
     );
   }
 
-  /** A version that may be our own is one that the server went back to: which of the two holds is left to the cycle. */
+  /** A version that may be our own, and is not the last one: the cycle keeps both. */
   private async replace(remote: RemoteEntry, known: Entry): Promise<void> {
-    const wants = (object: ObjectContent) => !mayBeOwn(this.context, object);
+    const { context } = this;
+    let older = false;
+    const wants = (object: ObjectContent) => {
+      // A server that lists other ETags than it answers with.
+      if (object.etag === known.etag) return false;
+      older = mayBeOwn(context, known, object);
+      return !older;
+    };
     try {
       await this.fetch(remote, ifUnchanged(known), wants);
     } catch (error) {
       if (!(error instanceof UnwantedError)) throw error;
-      this.context.state.delete(remote.id);
+      if (older) doubt(context, remote.id);
     }
   }
 

@@ -51,7 +51,8 @@ async function ownAmong(context: SyncContext, ids: EntryId[]): Promise<EntryId[]
       const key = keyFor(context, id);
       const head = await context.request(() => context.s3.head(key));
       if (head === null) return;
-      if (head.etag !== context.state.entries.get(id)?.etag && mayBeOwn(context, head)) own.push(id);
+      const known = context.state.entries.get(id);
+      if (head.etag !== known?.etag && mayBeOwn(context, known, head)) own.push(id);
     },
   );
   return own;

@@ -14,7 +14,7 @@ import { isGitLock } from './git.js';
 import { forEachLimited } from './limits.js';
 import { listObjects } from './list.js';
 import { moveAside } from './move-aside.js';
-import { isOwn, mayBeOwn } from './own.js';
+import { hasSuccessor, isRewritten, mayBeOwn } from './own.js';
 import { overAnything, type Place } from './place.js';
 import { isUnchanged, planRestore, type RestorePlan } from './restore-plan.js';
 import { inFolder, ObstacleError, parentOf, UnsafePathError } from './safe-path.js';
@@ -181,19 +181,25 @@ class RestoreRun {
       const head = await context.request(() => context.s3.head(entry.key));
       if (head === null) return;
       const unchanged = isUnchanged(known, local);
+      // A server that lists other ETags than it answers with.
+      if (unchanged && head.etag === known?.etag) return;
       const sameAsKnown = known !== undefined && md5 !== '' && known.md5 === md5 && known.kind === kind;
-      if (!mayBeOwn(context, head) && (unchanged || sameAsKnown)) return await this.fetch(entry);
+      const perhapsOwn = mayBeOwn(context, known, head);
+      if (!perhapsOwn && (unchanged || sameAsKnown)) return await this.fetch(entry);
       const meta = fromMetadata(head.metadata);
-      const same = entry.size === stat.size && (await matchesEtag(content, entry.etag));
+      const marked = meta.md5 !== null && meta.md5 === md5 && !isRewritten(known, head);
+      const same = entry.size === stat.size && (marked || (await matchesEtag(content, entry.etag)));
+      const edited = !sameAsKnown && !(known && sameStat(known, local));
+      const later = context.lastWriterWins ? perhapsOwn : hasSuccessor(context, entry.key, head, stat);
       const note = keyNote(context, entry.id, entry.key);
       const readAtMs = this.settled();
-      if (same || (meta.md5 !== null && meta.md5 === md5)) {
+      if (same) {
         if (meta.kind === kind) {
           const mode = meta.mode ?? stat.mode;
           context.state.set(entry.id, { kind, etag: head.etag, md5, ...stat, mode, readAtMs, ...note });
           return;
         }
-      } else if (isOwn(context, entry.key, head) && !sameAsKnown && !(known && sameStat(known, local))) {
+      } else if (edited && later) {
         // Sent before a crash and not recorded, and changed since: the disk is its successor. The size that no
         // file has makes the first cycle send it.
         const stale = { ...stat, size: -1 };

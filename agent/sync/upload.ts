@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { lstatSync, renameSync } from 'node:fs';
 import path from 'node:path';
 import { codeOf } from '../../shared/errors.js';
@@ -10,7 +11,7 @@ import { download } from './download.js';
 import { toFileStat, type Entry, type WalkEntry } from './entry.js';
 import { partSizeFor } from './etag.js';
 import type { Condition, ObjectHead, UploadedPart } from '../../shared/s3/s3-port.js';
-import { isOwn } from './own.js';
+import { hasSuccessor } from './own.js';
 import { ifAbsent } from './place.js';
 import { inFolder, parentOf } from './safe-path.js';
 import { S3Error } from '../../shared/s3/s3-error.js';
@@ -19,7 +20,11 @@ export type PutOutcome = 'uploaded' | 'unchanged' | 'adopted' | 'conflict';
 
 /** Rounds of "somebody was there first" before an entry is left for the next cycle. */
 const MAX_ROUNDS = 6;
+/** Conflict copies of one file that are made within a second, beyond which something is wrong. */
+const MAX_COPIES = 50;
 const PARTS_AT_ONCE = 4;
+/** Tells one upload in parts from all others. */
+const UPLOAD_MARK = 'berth-upload';
 
 /**
  * Brings one entry of the disk to the bucket, never over a version that this replica has not seen.
@@ -83,8 +88,8 @@ async function putContent(context: SyncContext, id: EntryId, content: Content): 
       return 'adopted';
     }
     // A write of ours that was not recorded before a crash: nobody's unseen work is replaced.
-    if (same || isOwn(context, key, head) || context.lastWriterWins)
-      condition = { kind: 'match', etag: head.etag };
+    const later = hasSuccessor(context, key, head, content.stat) && !context.doubted.has(id);
+    if (same || later || context.lastWriterWins) condition = { kind: 'match', etag: head.etag };
     else return keepBoth(context, id, key, content);
   }
   throw new S3Error('busy', 'TooManyWriters', 'others kept changing the object');
@@ -94,6 +99,7 @@ const lostRace = (error: unknown) =>
   error instanceof S3Error && (error.kind === 'precondition' || error.kind === 'missing');
 
 function record(context: SyncContext, id: EntryId, key: string, content: Content, etag: string): void {
+  context.doubted.delete(id);
   context.state.set(id, {
     kind: content.kind,
     etag,
@@ -125,7 +131,11 @@ async function sendInParts(
   condition: Condition,
 ): Promise<string> {
   const { s3, state, request } = context;
-  const metadata = toMetadata(content.kind, content.stat, '', writerOf(context, key));
+  const nonce = randomUUID();
+  const metadata = {
+    ...toMetadata(content.kind, content.stat, '', writerOf(context, key)),
+    [UPLOAD_MARK]: nonce,
+  };
   const uploadId = await request(() => s3.startUpload(key, metadata));
   state.beginUpload(uploadId, key);
   try {
@@ -148,12 +158,31 @@ async function sendInParts(
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
     content.assertStable();
     parts.sort((a, b) => a.number - b.number);
-    const { etag } = await request(() => s3.completeUpload(key, uploadId, parts, condition));
+    const etag = await complete(context, key, uploadId, parts, condition, nonce);
     state.endUpload(uploadId);
     return etag;
   } catch (error) {
     await abortUpload(context, key, uploadId);
     throw error;
+  }
+}
+
+/** The answer may have been lost: then the object has the nonce of this very upload, whatever its ETag is. */
+async function complete(
+  { s3, request }: SyncContext,
+  key: string,
+  uploadId: string,
+  parts: UploadedPart[],
+  condition: Condition,
+  nonce: string,
+): Promise<string> {
+  try {
+    return (await request(() => s3.completeUpload(key, uploadId, parts, condition))).etag;
+  } catch (error) {
+    if (!lostRace(error)) throw error;
+    const head = await request(() => s3.head(key));
+    if (head?.metadata[UPLOAD_MARK] !== nonce) throw error;
+    return head.etag;
   }
 }
 
@@ -185,6 +214,7 @@ async function keepBoth(
   const to = await putCopy(context, id, content);
   await moveTo(context, from, to, content);
   context.state.delete(id);
+  context.doubted.delete(id);
   context.counters.conflicts += 1;
   context.log.warn('conflict: another writer has the name, the local version was kept beside it', {
     path: from,
@@ -198,7 +228,7 @@ async function keepBoth(
 
 /** @returns the path under which our version is in the bucket now */
 async function putCopy(context: SyncContext, id: EntryId, content: Content): Promise<string> {
-  for (let attempt = 1; ; attempt++) {
+  for (let attempt = 1; attempt <= MAX_COPIES; attempt++) {
     const copy = conflictPath(pathOf(id), new Date(context.now()), context.state.replica, attempt);
     const copyId = idOf(copy, content.kind);
     const key = context.keys.keyOf(copyId);
@@ -216,6 +246,7 @@ async function putCopy(context: SyncContext, id: EntryId, content: Content): Pro
       return copy;
     }
   }
+  throw new S3Error('busy', 'TooManyCopies', 'no name was free for the local version');
 }
 
 async function moveTo(context: SyncContext, from: string, to: string, content: Content): Promise<void> {

@@ -121,8 +121,12 @@ async function visit(pass: Pass, folder: string): Promise<void> {
 
 function unnameable(folder: string, name: Buffer): Unnameable {
   const file = Buffer.concat([Buffer.from(`${folder}/`), name]);
-  const stat = lstatSync(file, { bigint: true, throwIfNoEntry: false });
-  return { ino: stat?.ino ?? 0n, madeMs: Number(stat?.birthtimeMs ?? 0n) };
+  try {
+    const { ino, birthtimeMs } = lstatSync(file, { bigint: true });
+    return { ino, madeMs: Number(birthtimeMs) };
+  } catch {
+    return { ino: 0n, madeMs: 0 };
+  }
 }
 
 /** By their names, as they read. */

@@ -1,23 +1,15 @@
-import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import path from 'node:path';
 import { expect } from 'chai';
 import { Outage } from '../../../agent/sync/retry.js';
 import { S3Error } from '../../../shared/s3/s3-error.js';
-import type { Metadata } from '../../../shared/s3/s3-port.js';
 import { FakeS3, type Stored } from '../../fakes/s3.js';
+import { KmsS3 } from '../../support/agent/odd-servers.js';
 import { Replica } from '../../support/agent/replica.js';
 
 const MINUTE = 60_000;
 const MIB = 1024 * 1024;
-
-/** ETags look like MD5s and are none, as with SSE-KMS. */
-class KmsS3 extends FakeS3 {
-  protected override store(key: string, body: Buffer, metadata: Metadata): { etag: string } {
-    return super.store(key, body, metadata, randomBytes(16).toString('hex'));
-  }
-}
 
 describe('agent: where it is in doubt whose version is the later one, none is lost', () => {
   let s3: FakeS3;
@@ -95,8 +87,12 @@ describe('agent: where it is in doubt whose version is the later one, none is lo
     await rolledBack();
     await replica.engine.pull();
     await settle();
-    expect(replica.tree()).to.deep.equal({ a: 'version 2' });
-    expect(versions()).to.deep.equal(['version 2']);
+    expect(versions()).to.deep.equal(['version 1', 'version 2']);
+    for (let n = 0; n < 3; n++) {
+      await replica.engine.pull();
+      await settle();
+    }
+    expect(versions(), 'once').to.have.lengthOf(2);
   });
 
   it('when a power cut took the newer one from the disk, and the state does not know of it', async () => {
@@ -117,6 +113,26 @@ describe('agent: where it is in doubt whose version is the later one, none is lo
     expect(await final()).to.include({ ok: true });
     expect(versions()).to.deep.equal(['version 1', 'version 2, an hour o']);
   });
+
+  for (const kind of ['changed', 'new'])
+    it(`when a power cut left a ${kind} file empty, and the state does not know that it was sent`, async () => {
+      write('other', 'o');
+      if (kind === 'changed') write('a', 'a year of work');
+      await settle();
+      await settle();
+      const file = path.join(replica.stateDir, 'state.json');
+      const before = fs.readFileSync(file);
+      write('a', 'a year and a day');
+      const { atime, mtime } = fs.statSync(replica.at('a'));
+      fs.utimesSync(replica.at('a'), atime, mtime);
+      await settle();
+      fs.truncateSync(replica.at('a'), 0);
+      fs.utimesSync(replica.at('a'), atime, mtime);
+      fs.writeFileSync(file, before);
+      await replica.start();
+      expect(await final()).to.include({ ok: true });
+      expect(versions()).to.include('a year and a day');
+    });
 
   it('when another tool has rewritten a large object, with our marks, before the last sync', async () => {
     fs.writeFileSync(replica.at('data'), Buffer.alloc(40 * MIB, 'A'));
