@@ -164,15 +164,24 @@ function closeQuietly(fd: number): void {
 }
 
 /**
- * Whether an object holds exactly this content. Knows our own MD5 mark, plain ETags (the MD5) and
- * multi-part ETags (by reading the file in parts); anything else counts as different.
+ * Whether an object holds exactly this content. Knows plain ETags (the MD5) and multi-part ETags (by reading the
+ * file in parts); where neither says so, and our own MD5 mark does, the object itself is read.
+ *
+ * @param read - the object, which is small enough for memory
  */
-export async function sameContent(content: Content, object: ObjectHead): Promise<boolean> {
+export async function sameContent(
+  content: Content,
+  object: ObjectHead,
+  read: () => Promise<Buffer>,
+): Promise<boolean> {
   const meta = fromMetadata(object.metadata);
   if (object.size !== content.stat.size) return false;
   if (content.kind !== 'dir' && meta.kind !== content.kind) return false;
-  if (content.md5 !== '' && meta.md5 !== null) return meta.md5 === content.md5;
-  return matchesEtag(content, object.etag);
+  if (content.md5 === '' || meta.md5 === null || object.etag === meta.md5)
+    return matchesEtag(content, object.etag);
+  if (meta.md5 !== content.md5) return false;
+  // Other tools take the mark along when they change the content: only the content itself tells.
+  return (await matchesEtag(content, object.etag)) || md5Hex(await read()) === content.md5;
 }
 
 /** Whether this content, uploaded as a whole or in the usual part sizes, gives this ETag. */

@@ -223,6 +223,14 @@ async function writeAll(handle: FileHandle, chunk: Buffer): Promise<void> {
   }
 }
 
+/** The whole of an object that fits into memory. */
+export function readObject({ s3, request }: SyncContext, key: string): Promise<Buffer> {
+  return request(async () => {
+    const object = await s3.get(key);
+    return receive(object, () => collect(object.body));
+  });
+}
+
 /** A connection that breaks while the body comes in is a failure of the request like any other. */
 async function receive<T>(object: ObjectContent, work: () => Promise<T>): Promise<T> {
   try {

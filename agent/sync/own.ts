@@ -2,7 +2,6 @@ import { fromMetadata, markOf } from '../../shared/bucket/metadata.js';
 import type { ObjectHead } from '../../shared/s3/s3-port.js';
 import type { SyncContext } from './context.js';
 import type { Entry, FileStat } from './entry.js';
-import { isPlainEtag } from './etag.js';
 
 /** Times in metadata are read as numbers, which tell microseconds apart. */
 const SECONDS = 1e-6;
@@ -31,13 +30,20 @@ type Version = Pick<ObjectHead, 'etag' | 'metadata'>;
  *
  * @param known - what was known to be there
  */
-export function mayBeOwn({ state }: SyncContext, known: Entry | undefined, version: Version): boolean {
-  return fromMetadata(version.metadata).replica === state.replica && !isRewritten(known, version);
+export function mayBeOwn(
+  { state }: SyncContext,
+  key: string,
+  known: Entry | undefined,
+  version: Version,
+): boolean {
+  const { replica, mark } = fromMetadata(version.metadata);
+  if (replica !== state.replica || (mark !== null && mark !== markOf(key))) return false;
+  return !isRewritten(known, version);
 }
 
 /** Another tool has changed the content and kept the metadata, as a server whose ETags are MD5s shows. */
 export function isRewritten(known: Entry | undefined, { etag, metadata }: Version): boolean {
   const { md5 } = fromMetadata(metadata);
   const tellsMd5 = known !== undefined && known.md5 !== '' && known.etag === known.md5;
-  return tellsMd5 && md5 !== null && isPlainEtag(etag) && etag !== md5;
+  return tellsMd5 && md5 !== null && etag !== md5;
 }

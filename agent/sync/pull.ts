@@ -82,7 +82,7 @@ class PullRun {
     const wants = (object: ObjectContent) => {
       // A server that lists other ETags than it answers with.
       if (object.etag === known.etag) return false;
-      older = mayBeOwn(context, known, object);
+      older = mayBeOwn(context, remote.key, known, object);
       return !older;
     };
     try {

@@ -52,7 +52,7 @@ async function ownAmong(context: SyncContext, ids: EntryId[]): Promise<EntryId[]
       const head = await context.request(() => context.s3.head(key));
       if (head === null) return;
       const known = context.state.entries.get(id);
-      if (head.etag !== known?.etag && mayBeOwn(context, known, head)) own.push(id);
+      if (head.etag !== known?.etag && mayBeOwn(context, key, known, head)) own.push(id);
     },
   );
   return own;

@@ -5,18 +5,18 @@ import { isDirId, KeyError, pathOf, type EntryId } from '../../shared/bucket/key
 import { fromMetadata } from '../../shared/bucket/metadata.js';
 import { viewOf, type RemoteEntry } from '../../shared/bucket/view.js';
 import { conflictPath } from './conflict-name.js';
-import { matchesEtag, openContent } from './content.js';
+import { openContent, sameContent } from './content.js';
 import { keyNote, type SyncContext } from './context.js';
 import { RACY_WINDOW_MS } from './diff.js';
-import { download } from './download.js';
+import { download, readObject } from './download.js';
 import { sameStat, type WalkEntry } from './entry.js';
 import { isGitLock } from './git.js';
 import { forEachLimited } from './limits.js';
 import { listObjects } from './list.js';
 import { moveAside } from './move-aside.js';
-import { hasSuccessor, isRewritten, mayBeOwn } from './own.js';
+import { hasSuccessor, mayBeOwn } from './own.js';
 import { overAnything, type Place } from './place.js';
-import { isUnchanged, planRestore, type RestorePlan } from './restore-plan.js';
+import { isDamaged, isUnchanged, planRestore, type RestorePlan } from './restore-plan.js';
 import { inFolder, ObstacleError, parentOf, UnsafePathError } from './safe-path.js';
 import { S3Error } from '../../shared/s3/s3-error.js';
 import type { ListedObject } from '../../shared/s3/s3-port.js';
@@ -182,24 +182,22 @@ class RestoreRun {
       if (head === null) return;
       const unchanged = isUnchanged(known, local);
       // A server that lists other ETags than it answers with.
-      if (unchanged && head.etag === known?.etag) return;
+      if (head.etag === known?.etag && !isDamaged(known, local)) return;
       const sameAsKnown = known !== undefined && md5 !== '' && known.md5 === md5 && known.kind === kind;
-      const perhapsOwn = mayBeOwn(context, known, head);
+      const perhapsOwn = mayBeOwn(context, entry.key, known, head);
       if (!perhapsOwn && (unchanged || sameAsKnown)) return await this.fetch(entry);
       const meta = fromMetadata(head.metadata);
-      const marked = meta.md5 !== null && meta.md5 === md5 && !isRewritten(known, head);
-      const same = entry.size === stat.size && (marked || (await matchesEtag(content, entry.etag)));
+      const same = await sameContent(content, head, () => readObject(context, entry.key));
       const edited = !sameAsKnown && !(known && sameStat(known, local));
       const later = context.lastWriterWins ? perhapsOwn : hasSuccessor(context, entry.key, head, stat);
       const note = keyNote(context, entry.id, entry.key);
       const readAtMs = this.settled();
       if (same) {
-        if (meta.kind === kind) {
-          const mode = meta.mode ?? stat.mode;
-          context.state.set(entry.id, { kind, etag: head.etag, md5, ...stat, mode, readAtMs, ...note });
-          return;
-        }
-      } else if (edited && later) {
+        const mode = meta.mode ?? stat.mode;
+        context.state.set(entry.id, { kind, etag: head.etag, md5, ...stat, mode, readAtMs, ...note });
+        return;
+      }
+      if (edited && later) {
         // Sent before a crash and not recorded, and changed since: the disk is its successor. The size that no
         // file has makes the first cycle send it.
         const stale = { ...stat, size: -1 };

@@ -7,7 +7,7 @@ import { fromMetadata, toMetadata } from '../../shared/bucket/metadata.js';
 import { conflictPath } from './conflict-name.js';
 import { matchesEtag, openContent, sameContent, type Content } from './content.js';
 import { keyFor, keyNote, type SyncContext } from './context.js';
-import { download } from './download.js';
+import { download, readObject } from './download.js';
 import { toFileStat, type Entry, type WalkEntry } from './entry.js';
 import { partSizeFor } from './etag.js';
 import type { Condition, ObjectHead, UploadedPart } from '../../shared/s3/s3-port.js';
@@ -79,7 +79,7 @@ async function putContent(context: SyncContext, id: EntryId, content: Content): 
       else if (refusals > 2) return keepBoth(context, id, null, content);
       continue;
     }
-    const same = content.kind === 'dir' || (await sameContent(content, head));
+    const same = content.kind === 'dir' || (await sameContent(content, head, () => readObject(context, key)));
     const meta = fromMetadata(head.metadata);
     const sameMode = meta.mode === null || meta.mode === content.stat.mode;
     if (same && sameMode) {
@@ -241,7 +241,7 @@ async function putCopy(context: SyncContext, id: EntryId, content: Content): Pro
     } catch (error) {
       if (!lostRace(error)) throw error;
       const head: ObjectHead | null = await context.request(() => context.s3.head(key));
-      if (head === null || !(await sameContent(content, head))) continue;
+      if (head === null || !(await sameContent(content, head, () => readObject(context, key)))) continue;
       record(context, copyId, key, content, head.etag);
       return copy;
     }

@@ -55,6 +55,56 @@ describe('agent: the marks on its objects', () => {
         expect(versions.some((version) => version?.startsWith(content))).to.equal(true);
       });
 
+  for (const [name, server, change] of [
+    ['after a change of the mode here', () => new FakeS3(), () => fs.chmodSync(replica.at('conf'), 0o600)],
+    ['where ETags are no MD5s', () => new KmsS3(), () => undefined],
+    [
+      'when the state is lost',
+      () => new FakeS3(),
+      () => fs.writeFileSync(`${replica.stateDir}/state.json`, '{'),
+    ],
+  ] as const)
+    for (const [how, look] of [
+      ['a pull', () => replica.engine.pull()],
+      ['a start', () => replica.start()],
+      ['a last sync', () => final()],
+    ] as const)
+      it(`do not hide another tool's edit of the same size from ${how}, ${name}`, async () => {
+        replica.dispose();
+        await started(server());
+        write('conf', 'port: 1');
+        await settle();
+        await settle();
+        edit('conf', 'port: 2');
+        change();
+        await look();
+        await settle();
+        const [first = 'conf'] = fs.readdirSync(replica.root);
+        fs.appendFileSync(replica.at(first), '\nhost: x');
+        await settle();
+        const versions = keys().map((key) => s3.text(key));
+        expect(versions.some((version) => version?.startsWith('port: 2'))).to.equal(true);
+      });
+
+  it('make no copies where another tool renames our objects over each other', async () => {
+    for (const name of ['log', 'log.1', 'log.2']) write(name, `of ${name}`);
+    await settle();
+    await settle();
+    for (let day = 1; day <= 3; day++) {
+      for (const [from, to] of [
+        ['log.1', 'log.2'],
+        ['log', 'log.1'],
+      ] as const)
+        s3.objects.set(to, s3.objects.get(from) as Stored);
+      s3.seed('log', `of day ${day}`);
+      aheadMs += MINUTE;
+      await replica.engine.pull();
+      await settle();
+    }
+    expect(keys()).to.deep.equal(['log', 'log.1', 'log.2']);
+    expect(replica.tree()).to.deep.equal({ log: 'of day 3', 'log.1': 'of day 2', 'log.2': 'of day 1' });
+  });
+
   it('make no copy of each edit of another tool', async () => {
     write('notes', 'x');
     await settle();
