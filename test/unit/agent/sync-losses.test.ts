@@ -202,6 +202,17 @@ for line in sys.stdin:
       return bucket();
     }
 
+    /** Two versions were sent, and only the first is there. */
+    async function goBack(): Promise<void> {
+      write('a', 'version 1');
+      await settle();
+      const older = s3.objects.get('a') as Stored;
+      write('a', 'version 2');
+      await settle();
+      await settle();
+      s3.objects.set('a', older);
+    }
+
     for (const left of [19, 1])
       it(`but for ${left} of 20 objects: the last copies are sent again`, async () => {
         for (let n = 0; n < 20; n++) write(`f${n}`, `only copy ${n}`);
@@ -215,25 +226,13 @@ for line in sys.stdin:
       });
 
     it('before the receipt is written, and goes back to an older version of ours: both are kept', async () => {
-      write('a', 'version 1');
-      await settle();
-      const older = s3.objects.get('a') as Stored;
-      write('a', 'version 2');
-      await settle();
-      await settle();
-      s3.objects.set('a', older);
+      await goBack();
       expect(await final()).to.include({ ok: true });
       expect(Object.values(bucket()).sort()).to.deep.equal(['version 1', 'version 2']);
     });
 
     it('and goes back to an older version of ours before a start: both are kept', async () => {
-      write('a', 'version 1');
-      await settle();
-      const older = s3.objects.get('a') as Stored;
-      write('a', 'version 2');
-      await settle();
-      await settle();
-      s3.objects.set('a', older);
+      await goBack();
       const versions = Object.values(await rescued()).sort();
       expect(versions).to.deep.equal(['version 1', 'version 2']);
     });
