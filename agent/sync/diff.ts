@@ -70,6 +70,19 @@ export function isRacy(known: Entry): boolean {
   return Math.abs(known.readAtMs - ctimeMs(known)) < RACY_WINDOW_MS;
 }
 
+/** Nobody has changed it since it was known to be in the bucket, for sure. */
+export const isUnchanged = (known: Entry | undefined, local: WalkEntry | undefined) =>
+  known !== undefined && local !== undefined && sameStat(known, local) && !isRacy(known);
+
+/**
+ * The state is flushed to the disk, and times and size of what it speaks of with it, but not its content: after
+ * a power cut a file may be empty with the very times that it had. Nobody shortens a file and leaves its times.
+ */
+export function isDamaged(known: Entry, local: WalkEntry): boolean {
+  const untouched = known.ino === local.ino && known.mtimeNs === local.mtimeNs;
+  return known.kind === 'file' && local.kind === 'file' && untouched && local.size < known.size;
+}
+
 const ctimeMs = (entry: Entry) => Number(entry.ctimeNs / 1_000_000n);
 
 /** Nothing was seen of it because of one of these folders, not because it is gone. */

@@ -1,7 +1,7 @@
 import { ancestorsOf, isDirId, pathOf, type EntryId } from '../../shared/bucket/keys.js';
 import type { RemoteEntry, RemoteView } from '../../shared/bucket/view.js';
-import { isRacy } from './diff.js';
-import { DEFAULT_DIR_MODE, sameStat, type Entry, type WalkEntry } from './entry.js';
+import { isUnchanged } from './diff.js';
+import { DEFAULT_DIR_MODE, type Entry, type WalkEntry } from './entry.js';
 import { isGitLock } from './git.js';
 
 export interface PullPlan {
@@ -37,20 +37,19 @@ export function planPull(
     if (isDirId(remote.id)) {
       if (isUntouchedFolder(known, local)) plan.folders.push(remote);
     } else if (!known && !local) plan.fetch.push(remote);
-    else if (known && local && isClean(known, local)) plan.replace.push({ remote, known });
+    else if (known && local && isUnchanged(known, local)) plan.replace.push({ remote, known });
   }
   const hidden = new Set(view.hidden);
   for (const [id, known] of state) {
     const local = disk.get(id);
     if (!local || view.entries.has(id) || hidden.has(id)) continue;
     if (isDirId(id) && needed.has(pathOf(id))) plan.forget.push(id);
-    else if (isDirId(id) ? local.mode === known.mode : isClean(known, local)) plan.remove.push({ id, known });
+    else if (isDirId(id) ? local.mode === known.mode : isUnchanged(known, local))
+      plan.remove.push({ id, known });
   }
   holdMassRemoval(plan, view.entries.size, state.size);
   return plan;
 }
-
-const isClean = (known: Entry, local: WalkEntry) => sameStat(known, local) && !isRacy(known);
 
 /** Its mode is as it was left, or as folders are made. */
 function isUntouchedFolder(known: Entry | undefined, local: WalkEntry | undefined): boolean {

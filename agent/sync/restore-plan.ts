@@ -1,7 +1,7 @@
 import { isDirId, type EntryId } from '../../shared/bucket/keys.js';
 import type { RemoteEntry } from '../../shared/bucket/view.js';
-import { sameStat, type Entry, type WalkEntry } from './entry.js';
-import { isRacy } from './diff.js';
+import { isDamaged } from './diff.js';
+import type { Entry, WalkEntry } from './entry.js';
 import { isGitLock } from './git.js';
 
 export interface RestorePlan {
@@ -41,16 +41,4 @@ export function planRestore(
   // Deleted by somebody else, or lost by the server: what is here may be the last copy, and is sent again.
   plan.forget = [...state.keys()].filter((id) => !remote.has(id));
   return plan;
-}
-
-export const isUnchanged = (known: Entry | undefined, local: WalkEntry | undefined) =>
-  known !== undefined && local !== undefined && sameStat(known, local) && !isRacy(known);
-
-/**
- * The state is flushed to the disk, and times and size of what it speaks of with it, but not its content: after
- * a power cut a file may be empty with the very times that it had. Nobody shortens a file and leaves its times.
- */
-export function isDamaged(known: Entry, local: WalkEntry): boolean {
-  const untouched = known.ino === local.ino && known.mtimeNs === local.mtimeNs;
-  return known.kind === 'file' && local.kind === 'file' && untouched && local.size < known.size;
 }
